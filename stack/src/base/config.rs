@@ -1,0 +1,120 @@
+//! What an application or operator may set, with the defaults and their reasons.
+
+use super::time::Duration;
+
+/// The protocol version of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Version {
+    /// RFC 6824.
+    #[default]
+    V0,
+    /// RFC 8684, what today's Linux and Apple hosts speak.
+    V1,
+}
+
+impl Version {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V0 => 0,
+            Self::V1 => 1,
+        }
+    }
+}
+
+/// What to do about DSS checksums (RFC 6824 §3.1, flag A).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ChecksumPolicy {
+    /// Use them if the peer asks for them.
+    #[default]
+    Accept,
+    /// Ask for them.
+    Require,
+    /// Fall back to TCP if the peer asks for them.
+    Forbid,
+}
+
+/// Settings of one connection, or of every connection a listener accepts.
+#[derive(Clone, Debug)]
+pub struct ConnectionConfig {
+    /// Speak MPTCP; `false` makes plain TCP connections.
+    pub mptcp: bool,
+    /// The version to offer when connecting. A listener answers in the version of the SYN.
+    pub version: Version,
+    /// DSS checksums.
+    pub checksum: ChecksumPolicy,
+    /// Bytes that may wait to be read, over all subflows: the largest receive window.
+    pub receive_buffer: usize,
+    /// Bytes that may wait to be sent or acknowledged.
+    pub send_buffer: usize,
+    /// Send small writes at once, without waiting for acknowledgments (no Nagle).
+    pub nodelay: bool,
+    /// Subflows the full-mesh path manager brings a connection to, the initial one included.
+    pub max_subflows: usize,
+    /// SYNs sent with MPTCP before one is tried without (RFC 6824 §3.1).
+    pub syn_tries_with_mptcp: u32,
+    /// Time without any acknowledgment after which a subflow is given up (RFC 5482).
+    pub user_timeout: Duration,
+    /// Time a connection outlives its last subflow, for a new one to revive it.
+    pub close_timeout: Duration,
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self {
+            mptcp: true,
+            version: Version::V0,
+            checksum: ChecksumPolicy::Accept,
+            receive_buffer: 4 << 20,
+            send_buffer: 4 << 20,
+            nodelay: false,
+            max_subflows: 8,
+            syn_tries_with_mptcp: 3,
+            user_timeout: Duration::from_secs(100),
+            close_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Settings of the whole endpoint.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    /// Connections of one listener that are not accepted yet, half-open ones included.
+    pub backlog: usize,
+    /// First and last local port for outgoing subflows.
+    pub ephemeral_ports: (u16, u16),
+    /// Answer segments of no connection with RST (RFC 9293 §3.10.7.1).
+    pub answer_unknown_with_reset: bool,
+    /// How long a closed subflow keeps its addresses (twice the MSL, RFC 9293 §3.6.1).
+    pub time_wait: Duration,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            // RFC 6335 §6: the dynamic ports.
+            ephemeral_ports: (49152, 65535),
+            answer_unknown_with_reset: true,
+            time_wait: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What an interface can carry.
+#[derive(Clone, Copy, Debug)]
+pub struct InterfaceConfig {
+    /// Largest IP packet, in bytes.
+    pub mtu: u16,
+    /// The device completes TCP checksums: packets leave with the pseudo-header sum only.
+    pub checksum_offload: bool,
+    /// Largest payload of a segment that the device cuts to the MSS; `None` if it cannot.
+    pub segmentation_offload: Option<u16>,
+}
+
+impl Default for InterfaceConfig {
+    fn default() -> Self {
+        Self { mtu: 1500, checksum_offload: false, segmentation_offload: None }
+    }
+}

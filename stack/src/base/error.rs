@@ -1,0 +1,124 @@
+//! One error type for each operation, and the reasons a connection ends.
+
+use std::net::{IpAddr, SocketAddr};
+use thiserror::Error;
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Both directions were finished in order.
+    #[error("closed by both sides")]
+    Finished,
+    /// The local application gave it up.
+    #[error("aborted locally")]
+    Aborted,
+    /// The peer reset it: RST on the only subflow, or MP_FASTCLOSE.
+    #[error("reset by the peer")]
+    ResetByPeer,
+    /// The peer refused it: RST in answer to the SYN.
+    #[error("refused by the peer")]
+    Refused,
+    /// Nothing was heard from the peer for too long.
+    #[error("timed out")]
+    TimedOut,
+    /// Every subflow was lost and none came back within the close timeout.
+    #[error("all paths lost")]
+    AllPathsLost,
+    /// The peer broke the protocol beyond repair.
+    #[error("protocol violation by the peer")]
+    ProtocolViolation,
+}
+
+/// Why `connect` failed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No interface has an address that could reach the remote.
+    #[error("no local address of the same family as {0}: add one to an interface first")]
+    NoLocalAddress(SocketAddr),
+    /// The requested local address belongs to no interface.
+    #[error("{0} is not an address of any interface")]
+    UnknownLocalAddress(IpAddr),
+    /// The requested local address and port are in use towards this remote.
+    #[error("{0} is in use")]
+    AddressInUse(SocketAddr),
+    /// Every ephemeral port towards this remote is in use.
+    #[error("no free local port towards {0}")]
+    NoFreePort(SocketAddr),
+    /// Port 0 or an unspecified or multicast address.
+    #[error("{0} is no address to connect to")]
+    InvalidRemote(SocketAddr),
+}
+
+/// Why `listen` failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Somebody listens there.
+    #[error("{0} is in use")]
+    AddressInUse(SocketAddr),
+    /// Port 0.
+    #[error("listening needs a port other than 0")]
+    InvalidPort,
+}
+
+/// Why a read gave nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Nothing to read yet; `Event::Readable` will say when there is.
+    #[error("nothing to read yet")]
+    Blocked,
+    /// The connection ended before the stream did.
+    #[error("connection {0}")]
+    Closed(CloseReason),
+    /// No such connection.
+    #[error("no such connection")]
+    UnknownConnection,
+}
+
+/// Why a write took nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The send buffer is full; `Event::Writable` will say when there is room.
+    #[error("no room in the send buffer yet")]
+    Blocked,
+    /// The sending direction was shut down.
+    #[error("the sending direction is shut down")]
+    ShutDown,
+    /// The connection ended.
+    #[error("connection {0}")]
+    Closed(CloseReason),
+    /// No such connection.
+    #[error("no such connection")]
+    UnknownConnection,
+}
+
+/// Why an operation on a whole connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AbortError {
+    /// No such connection.
+    #[error("no such connection")]
+    UnknownConnection,
+}
+
+/// Why an operation on a subflow failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SubflowError {
+    /// No such connection.
+    #[error("no such connection")]
+    UnknownConnection,
+    /// No such subflow, or it is closed.
+    #[error("no such subflow")]
+    UnknownSubflow,
+    /// The connection is plain TCP, or not far enough to take a second subflow.
+    #[error("the connection cannot take another subflow now")]
+    NotMultipath,
+    /// The addresses do not work: see the cause.
+    #[error(transparent)]
+    Address(#[from] ConnectError),
+}

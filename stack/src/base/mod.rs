@@ -1,0 +1,10 @@
+//! The ground floor: values that every other module speaks in. Nothing here knows a protocol.
+
+pub mod config;
+pub mod error;
+pub mod id;
+pub mod info;
+pub mod rng;
+pub mod seq;
+pub mod stats;
+pub mod time;

@@ -1,0 +1,21 @@
+//! Counters of a whole endpoint.
+
+/// What an endpoint has seen since it was made. All are counts of packets or events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// Packets handed in.
+    pub packets_received: u64,
+    /// Packets handed out.
+    pub packets_sent: u64,
+    /// Packets that were no well-formed TCP over IP, or had a wrong checksum.
+    pub packets_malformed: u64,
+    /// Segments answered with RST because nobody knew them.
+    pub resets_sent: u64,
+    /// SYNs dropped because a listener's backlog was full.
+    pub syns_dropped: u64,
+    /// Connections that started or became plain TCP.
+    pub fallbacks: u64,
+    /// MP_JOINs refused: unknown token, wrong HMAC, limits.
+    pub joins_refused: u64,
+}

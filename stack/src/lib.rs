@@ -1,0 +1,37 @@
+//! Multipath TCP as a state machine: RFC 6824 (version 0) and RFC 8684 (version 1) on a TCP
+//! engine of our own.
+//!
+//! The crate owns the protocol and nothing else. It never reads a clock, starts a thread, opens a
+//! file or makes a system call: time is an argument, randomness grows from a seed, packets and
+//! events are values. The same seed and the same inputs give the same packets, byte for byte.
+//!
+//! The modules form floors; each imports only from its own floor and those below it:
+//!
+//! | floor | owns |
+//! |---|---|
+//! | [`base`] | time, sequence numbers, randomness, configuration, counters, errors |
+//! | [`wire`] | packets and options as bytes and as values |
+//! | [`buffer`] | byte ranges: what waits to be sent, what came out of order |
+//! | `tcp` | one TCP connection: RFC 9293 and its companions; knows nothing of MPTCP |
+//! | `mptcp` | one MPTCP connection over several of them |
+//! | [`endpoint`] | a host: demultiplexing, listeners, ports, and the public face [`Endpoint`] |
+
+#![forbid(unsafe_code)]
+
+pub mod base;
+pub mod buffer;
+pub mod endpoint;
+pub mod mptcp;
+pub mod tcp;
+pub mod wire;
+
+pub use base::config::{ChecksumPolicy, ConnectionConfig, EndpointConfig, InterfaceConfig, Version};
+pub use base::error::{
+    AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,
+};
+pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
+pub use base::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+pub use base::stats::EndpointStats;
+pub use base::time::Instant;
+pub use endpoint::{Endpoint, Event};
+pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

@@ -1,0 +1,1 @@
+//! One MPTCP connection over several TCP subflows.

@@ -1,0 +1,2 @@
+//! One TCP connection.
+pub mod state;

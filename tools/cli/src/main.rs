@@ -1,0 +1,2 @@
+//! The umptcp command.
+fn main() {}
