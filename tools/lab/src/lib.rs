@@ -1,1 +1,5 @@
-//! x
+//! Links, hosts, captures and topologies for experiments with umptcp.
+
+pub mod capture;
+pub mod link;
+pub mod payload;
