@@ -1,1 +1,3 @@
-//! tests
+//! What the suites share: runs of scenarios, and what every run has to satisfy.
+
+pub mod run;

@@ -3,3 +3,4 @@
 pub mod capture;
 pub mod link;
 pub mod payload;
+pub mod world;

@@ -1,0 +1,47 @@
+//! A host of a world: an endpoint, where its interfaces lead, and who waits for connections.
+
+use super::script::Script;
+use std::fmt;
+use std::net::IpAddr;
+use umptcp_stack::{Endpoint, InterfaceConfig, InterfaceId, ListenerId};
+
+/// One direction of one wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Attachment {
+    pub(super) wire: usize,
+    pub(super) direction: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Interface {
+    pub(super) id: InterfaceId,
+    pub(super) config: InterfaceConfig,
+    pub(super) addresses: Vec<IpAddr>,
+    /// Where packets sent here go; `None` while no wire is attached.
+    pub(super) attachment: Option<Attachment>,
+}
+
+/// Makes the script of each accepted connection; the argument counts them from 0.
+pub type ScriptFactory = Box<dyn FnMut(usize) -> Box<dyn Script>>;
+
+pub(super) struct Service {
+    pub(super) listener: ListenerId,
+    pub(super) accepted: usize,
+    pub(super) factory: ScriptFactory,
+}
+
+pub(super) struct Host {
+    pub(super) name: String,
+    pub(super) endpoint: Endpoint,
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) services: Vec<Service>,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("name", &self.name)
+            .field("interfaces", &self.interfaces)
+            .finish_non_exhaustive()
+    }
+}
