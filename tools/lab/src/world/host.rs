@@ -3,7 +3,9 @@
 use super::script::Script;
 use std::fmt;
 use std::net::IpAddr;
-use umptcp_stack::{Endpoint, InterfaceConfig, InterfaceId, ListenerId};
+use umptcp_stack::{
+    Endpoint, InterfaceConfig, InterfaceId, ListenerId, Transmit, TransmitChecksum,
+};
 
 /// One direction of one wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,35 @@ pub(super) struct Interface {
     pub(super) addresses: Vec<IpAddr>,
     /// Where packets sent here go; `None` while no wire is attached.
     pub(super) attachment: Option<Attachment>,
+}
+
+impl Interface {
+    /// Says what the stack asks of this interface that it cannot do.
+    pub(super) fn can_send(&self, transmit: &Transmit) -> Result<(), String> {
+        let mtu = usize::from(self.config.mtu);
+        if transmit.checksum == TransmitChecksum::Partial && !self.config.checksum_offload {
+            return Err("a checksum left to a device that does not complete it".into());
+        }
+        let limit = match (transmit.segment_size, self.config.segmentation_offload) {
+            (None, _) => mtu,
+            (Some(size), Some(largest)) => {
+                if transmit.header().len() + usize::from(size) > mtu {
+                    return Err(format!("segments of {size} bytes for an MTU of {mtu}"));
+                }
+                transmit.header().len() + usize::from(largest)
+            }
+            (Some(_), None) => {
+                return Err("a super-segment for a device that cuts none".into());
+            }
+        };
+        if transmit.len() > limit {
+            return Err(format!(
+                "a packet of {} bytes, of at most {limit}",
+                transmit.len()
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Makes the script of each accepted connection; the argument counts them from 0.

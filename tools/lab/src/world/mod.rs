@@ -37,7 +37,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use umptcp_stack::{
     ChecksumStatus, ConnectionConfig, ConnectionId, Endpoint, EndpointConfig, Event, Instant,
-    InterfaceConfig, ListenError, ReceivedPacket, TransmitChecksum,
+    InterfaceConfig, ListenError, ReceivedPacket,
 };
 use wire::{Direction, End, Wire};
 

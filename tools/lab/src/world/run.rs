@@ -151,8 +151,11 @@ impl World {
         while let Some(transmit) = self.hosts[host].endpoint.poll_transmit(self.now) {
             busy = true;
             let interface = &self.hosts[host].interfaces[transmit.interface.index()];
-            let offloaded = interface.config.checksum_offload;
-            debug_assert!(offloaded || transmit.checksum == TransmitChecksum::Complete);
+            if let Err(reason) = interface.can_send(&transmit) {
+                let place = &self.hosts[host].name;
+                self.failure = Some(format!("{place} at {:?}: {reason}", self.now));
+                break;
+            }
             let Some(Attachment { wire, direction }) = interface.attachment else {
                 self.unroutable += 1;
                 continue;

@@ -193,9 +193,27 @@ impl Session {
         })?;
         self.last_info = endpoint.connection_info(connection);
         self.last_subflows = endpoint.subflows(connection);
+        self.check_counts()?;
         if self.script.is_done() {
             endpoint.release(now, connection);
             self.state = State::Released;
+        }
+        Ok(())
+    }
+
+    /// Compares what the stack counts with what the application has seen.
+    fn check_counts(&self) -> Result<(), String> {
+        let Some(info) = &self.last_info else {
+            return Err("no info about the connection".into());
+        };
+        let Progress { sent, received, .. } = self.script.progress();
+        let (written, acked, delivered) =
+            (info.bytes_written, info.bytes_acked, info.bytes_received);
+        if written != sent || acked > written || delivered < received {
+            return Err(format!(
+                "wrote {sent} and read {received} bytes, but the stack counts {written} written, \
+                 {acked} acknowledged, {delivered} received"
+            ));
         }
         Ok(())
     }
