@@ -4,6 +4,7 @@
 
 mod closing;
 mod flow_control;
+mod foreign_tcp;
 mod harm;
 mod paths;
 mod plain_tcp;

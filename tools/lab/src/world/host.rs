@@ -1,10 +1,12 @@
-//! A host of a world: an endpoint, where its interfaces lead, and who waits for connections.
+//! The hosts of a world: endpoints with their interfaces and with those who wait for connections,
+//! and hosts with somebody else's stack.
 
-use super::script::Script;
+use super::script::{Progress, Script};
+use bytes::Bytes;
 use std::fmt;
 use std::net::IpAddr;
 use umptcp_stack::{
-    Endpoint, InterfaceConfig, InterfaceId, ListenerId, Transmit, TransmitChecksum,
+    Endpoint, Instant, InterfaceConfig, InterfaceId, ListenerId, Transmit, TransmitChecksum,
 };
 
 /// One direction of one wire.
@@ -12,6 +14,32 @@ use umptcp_stack::{
 pub(super) struct Attachment {
     pub(super) wire: usize,
     pub(super) direction: usize,
+}
+
+/// A host with another stack than ours, at the end of one wire.
+pub trait ForeignHost {
+    /// Takes a packet.
+    fn handle_packet(&mut self, now: Instant, packet: Bytes);
+    /// Does whatever is due; called at every timeout and after packets.
+    fn handle_timeout(&mut self, now: Instant);
+    /// The next packet to send.
+    fn poll_transmit(&mut self) -> Option<Bytes>;
+    /// When to call `handle_timeout` next.
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// How far its application got, or what it found wrong.
+    ///
+    /// # Errors
+    /// What was wrong, in words; it fails the run.
+    fn progress(&self) -> Result<Progress, String>;
+    /// True once its application is done.
+    fn is_done(&self) -> bool;
+}
+
+/// A foreign host and its wire.
+pub(super) struct Foreign {
+    pub(super) name: String,
+    pub(super) host: Box<dyn ForeignHost>,
+    pub(super) attachment: Attachment,
 }
 
 #[derive(Debug)]

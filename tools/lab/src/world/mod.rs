@@ -19,7 +19,7 @@ mod tests;
 mod transfer;
 mod wire;
 
-pub use host::ScriptFactory;
+pub use host::{ForeignHost, ScriptFactory};
 pub use scenario::{Ip, Pair, Path, Scenario, Side};
 pub use script::{Io, Progress, Script};
 pub use session::{Connect, Session};
@@ -28,7 +28,7 @@ pub use wire::{DropIf, Middlebox};
 
 use crate::link::{Link, LinkConfig, LinkCounters};
 use bytes::Bytes;
-use host::{Attachment, Host, Interface, Service};
+use host::{Attachment, Foreign, Host, Interface, Service};
 use recorder::Recorder;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,6 +44,10 @@ use wire::{Direction, End, Wire};
 /// A host of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostId(usize);
+
+/// A host of a world that runs somebody else's stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ForeignId(usize);
 
 /// A wire of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,6 +98,7 @@ pub struct World {
     failed_runs: PathBuf,
     now: Instant,
     hosts: Vec<Host>,
+    foreign: Vec<Foreign>,
     wires: Vec<Wire>,
     sessions: Vec<Session>,
     actions: BTreeMap<(Instant, u64), Action>,
@@ -132,6 +137,7 @@ impl World {
             failed_runs: std::env::temp_dir().join("umptcp-failed-runs"),
             now: Instant::ZERO,
             hosts: Vec::new(),
+            foreign: Vec::new(),
             wires: Vec::new(),
             sessions: Vec::new(),
             actions: BTreeMap::new(),
@@ -209,24 +215,60 @@ impl World {
         a_to_b: LinkConfig,
         b_to_a: LinkConfig,
     ) -> WireId {
+        let ends = [a, b].map(|(host, interface)| End::Interface(host, interface));
+        self.lay(ends, [a_to_b, b_to_a])
+    }
+
+    /// Adds a host with another stack, at the other end of a wire from an interface of ours.
+    ///
+    /// # Panics
+    /// If the interface has a wire already.
+    pub fn add_foreign_host(
+        &mut self,
+        name: &str,
+        host: Box<dyn ForeignHost>,
+        ours: (HostId, usize),
+        to_foreign: LinkConfig,
+        from_foreign: LinkConfig,
+    ) -> ForeignId {
+        let id = ForeignId(self.foreign.len());
+        let attachment = Attachment {
+            wire: self.wires.len(),
+            direction: 1,
+        };
+        self.foreign.push(Foreign {
+            name: name.to_owned(),
+            host,
+            attachment,
+        });
+        let ends = [End::Interface(ours.0, ours.1), End::Foreign(id)];
+        self.lay(ends, [to_foreign, from_foreign]);
+        id
+    }
+
+    /// Lays a wire between two ends; the links are those away from each end.
+    fn lay(&mut self, ends: [End; 2], links: [LinkConfig; 2]) -> WireId {
         let wire = self.wires.len();
-        let ends = [a, b].map(|(host, interface)| End { host, interface });
         for (direction, end) in ends.iter().enumerate() {
-            let interface = &mut self.hosts[end.host.0].interfaces[end.interface];
-            assert!(interface.attachment.is_none(), "an interface has one wire");
-            interface.attachment = Some(Attachment { wire, direction });
+            if let End::Interface(HostId(host), interface) = *end {
+                let interface = &mut self.hosts[host].interfaces[interface];
+                assert!(interface.attachment.is_none(), "an interface has one wire");
+                interface.attachment = Some(Attachment { wire, direction });
+            }
         }
-        let [from, to] = ends;
-        let directions = [(a_to_b, from, to), (b_to_a, to, from)];
-        let wire_seed = self.seed.wrapping_add((wire as u64 + 1) << 32);
-        let mut number = 0;
-        self.wires.push(directions.map(|(config, from, to)| {
-            let (from, to_host) = (&self.hosts[from.host.0].name, &self.hosts[to.host.0].name);
-            let name = format!("wire {wire}: {from} to {to_host}");
+        let names = ends.map(|end| match end {
+            End::Interface(HostId(host), _) => self.hosts[host].name.clone(),
+            End::Foreign(ForeignId(foreign)) => self.foreign[foreign].name.clone(),
+        });
+        let seed = self.seed.wrapping_add((wire as u64 + 1) << 32);
+        let [there, back] = links;
+        let mut direction = |link, from: usize, to: usize| {
+            let name = format!("wire {wire}: {} to {}", names[from], names[to]);
             let recorded_as = self.recorder.add_interface(name);
-            number += 1;
-            Direction::new(Link::new(config, wire_seed + number), to, recorded_as)
-        }));
+            Direction::new(Link::new(link, seed + to as u64), ends[to], recorded_as)
+        };
+        let directions = [direction(there, 0, 1), direction(back, 1, 0)];
+        self.wires.push(directions);
         WireId(wire)
     }
 
@@ -350,6 +392,14 @@ impl World {
             .filter(move |session| session.host() == host)
     }
 
+    /// How far the application of a foreign host got.
+    ///
+    /// # Errors
+    /// What it found wrong.
+    pub fn foreign_progress(&self, foreign: ForeignId) -> Result<Progress, String> {
+        self.foreign[foreign.0].host.progress()
+    }
+
     /// What happened on a wire, in both directions.
     #[must_use]
     pub fn counters(&self, wire: WireId) -> [LinkCounters; 2] {
@@ -385,6 +435,7 @@ impl World {
     #[must_use]
     pub fn all_done(&self) -> bool {
         self.sessions.iter().all(Session::is_done)
+            && self.foreign.iter().all(|foreign| foreign.host.is_done())
     }
 
     /// Writes all packets so far to a pcapng file.

@@ -64,6 +64,17 @@ impl World {
             }
             busy |= self.drain(host);
         }
+        for foreign in 0..self.foreign.len() {
+            let host = &mut self.foreign[foreign].host;
+            if host
+                .poll_timeout()
+                .is_some_and(|timeout| timeout <= self.now)
+            {
+                host.handle_timeout(self.now);
+                self.drain_foreign(foreign);
+                busy = true;
+            }
+        }
         for session in 0..self.sessions.len() {
             busy |= self.step_session(session);
         }
@@ -80,9 +91,18 @@ impl World {
             .hosts
             .iter()
             .filter_map(|host| host.endpoint.poll_timeout());
+        let foreign = self
+            .foreign
+            .iter()
+            .filter_map(|foreign| foreign.host.poll_timeout());
         let sessions = self.sessions.iter().filter_map(Session::deadline);
         let actions = self.actions.first_key_value().map(|((time, _), _)| *time);
-        links.chain(hosts).chain(sessions).chain(actions).min()
+        links
+            .chain(hosts)
+            .chain(foreign)
+            .chain(sessions)
+            .chain(actions)
+            .min()
     }
 
     fn run_actions(&mut self) -> bool {
@@ -101,34 +121,65 @@ impl World {
         let mut busy = false;
         while let Some(packet) = self.wires[wire][direction].link.poll_deliver(self.now) {
             busy = true;
-            let End { host, interface } = self.wires[wire][direction].to;
-            let sender = self.wires[wire][1 - direction].to;
-            if !self.takes(host, interface, &packet) {
-                self.unroutable += 1;
-                continue;
+            match self.wires[wire][direction].to {
+                End::Foreign(ForeignId(foreign)) => {
+                    self.foreign[foreign].host.handle_packet(self.now, packet);
+                    self.drain_foreign(foreign);
+                }
+                End::Interface(host, interface) => {
+                    let sender = self.wires[wire][1 - direction].to;
+                    self.hand_over(sender, host, interface, packet);
+                }
             }
-            // A device that leaves checksums to the other end vouches for what arrives.
-            let offloaded = self.hosts[sender.host.0].interfaces[sender.interface]
-                .config
-                .checksum_offload;
-            let checksum = if offloaded {
-                ChecksumStatus::Good
-            } else {
-                ChecksumStatus::Unverified
-            };
-            let receiver = &mut self.hosts[host.0];
-            let id = receiver.interfaces[interface].id;
-            receiver.endpoint.handle_packet(
-                self.now,
-                id,
-                &ReceivedPacket {
-                    data: packet,
-                    checksum,
-                },
-            );
-            self.drain(host.0);
         }
         busy
+    }
+
+    fn hand_over(&mut self, sender: End, host: HostId, interface: usize, packet: Bytes) {
+        if !self.takes(host, interface, &packet) {
+            self.unroutable += 1;
+            return;
+        }
+        // A device that leaves checksums to the other end vouches for what arrives.
+        let offloaded = match sender {
+            End::Interface(HostId(host), interface) => {
+                self.hosts[host].interfaces[interface]
+                    .config
+                    .checksum_offload
+            }
+            End::Foreign(_) => false,
+        };
+        let checksum = if offloaded {
+            ChecksumStatus::Good
+        } else {
+            ChecksumStatus::Unverified
+        };
+        let receiver = &mut self.hosts[host.0];
+        let id = receiver.interfaces[interface].id;
+        receiver.endpoint.handle_packet(
+            self.now,
+            id,
+            &ReceivedPacket {
+                data: packet,
+                checksum,
+            },
+        );
+        self.drain(host.0);
+    }
+
+    fn drain_foreign(&mut self, foreign: usize) {
+        let Foreign {
+            name,
+            host,
+            attachment,
+        } = &mut self.foreign[foreign];
+        let Attachment { wire, direction } = *attachment;
+        while let Some(packet) = host.poll_transmit() {
+            self.wires[wire][direction].push(self.now, packet, &mut self.recorder);
+        }
+        if let Err(reason) = host.progress() {
+            self.failure = Some(format!("{name} at {:?}: {reason}", self.now));
+        }
     }
 
     fn takes(&self, host: HostId, interface: usize, packet: &Bytes) -> bool {
@@ -231,6 +282,9 @@ impl World {
                 "session {number} on {host}: {progress:?}, closed {:?}",
                 session.closed()
             );
+        }
+        for foreign in &self.foreign {
+            eprintln!("{}: {:?}", foreign.name, foreign.host.progress());
         }
         for (number, wire) in self.wires.iter().enumerate() {
             let [there, back] = [&wire[0], &wire[1]].map(|direction| direction.link.counters());

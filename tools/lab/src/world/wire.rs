@@ -1,7 +1,7 @@
 //! A cable between two interfaces: a link and perhaps a middlebox for each direction.
 
-use super::HostId;
 use super::recorder::Recorder;
+use super::{ForeignId, HostId};
 use crate::link::{Link, LinkCounters};
 use bytes::Bytes;
 use std::fmt;
@@ -33,10 +33,11 @@ impl<F> fmt::Debug for DropIf<F> {
 
 /// One end of a wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct End {
-    pub(super) host: HostId,
-    /// The interface's position in its host.
-    pub(super) interface: usize,
+pub(super) enum End {
+    /// An interface of a host with our stack, by its position there.
+    Interface(HostId, usize),
+    /// A foreign host, which has one interface only.
+    Foreign(ForeignId),
 }
 
 /// One direction of a wire.
