@@ -26,7 +26,9 @@ impl RangeSet {
     /// The first range.
     #[must_use]
     pub fn first(&self) -> Option<Range<u64>> {
-        self.ranges.first_key_value().map(|(&start, &end)| start..end)
+        self.ranges
+            .first_key_value()
+            .map(|(&start, &end)| start..end)
     }
 
     /// All ranges, in ascending order.
