@@ -240,13 +240,17 @@ impl World {
             return;
         }
         let id = connection_of(&event);
-        let holder = self
+        let mut sessions = self
             .sessions
             .iter_mut()
-            .find(|session| session.host() == HostId(host) && session.connection() == id);
-        match holder {
-            Some(session) => session.take_event(self.now, event),
-            None => self.stray_events.push(event),
+            .filter(|s| s.host() == HostId(host));
+        let Some(session) = sessions.find(|session| session.former_connection() == id) else {
+            self.stray_events.push((HostId(host), event));
+            return;
+        };
+        // What a connection does after its release is no business of the application.
+        if session.connection().is_some() {
+            session.take_event(self.now, event);
         }
     }
 
@@ -282,6 +286,13 @@ impl World {
                 "session {number} on {host}: {progress:?}, closed {:?}",
                 session.closed()
             );
+            for subflow in session.last_subflows() {
+                eprintln!("    {subflow:?}");
+            }
+            let notable = |event: &Event| !matches!(event, Event::Readable(_) | Event::Writable(_));
+            for (time, event) in session.events().iter().filter(|(_, event)| notable(event)) {
+                eprintln!("    at {time:?}: {event:?}");
+            }
         }
         for foreign in &self.foreign {
             eprintln!("{}: {:?}", foreign.name, foreign.host.progress());
