@@ -118,8 +118,8 @@ impl DataReceive {
     pub fn finish_at(&mut self, dsn: DataSeq) {
         let ahead = dsn.distance_from(self.rcv_nxt());
         if ahead >= 0 {
-            self.fin
-                .get_or_insert(self.assembler.next_offset() + ahead.unsigned_abs());
+            let end = self.assembler.next_offset() + ahead.unsigned_abs();
+            self.fin.get_or_insert(end);
         }
     }
 

@@ -275,7 +275,7 @@ impl ReceivedMappings {
                 return Err(MappingError::Checksum(first.dsn));
             }
             out.push((first.dsn, bytes));
-            self.fin = self.fin.or(first.fin_dsn());
+            self.fin = self.fin.or_else(|| first.fin_dsn());
             self.mappings.pop_front();
             return Ok(());
         }
@@ -394,7 +394,7 @@ impl ReceivedMappings {
                 break;
             }
             if bytes.len() >= left {
-                self.fin = self.fin.or(mapping.fin_dsn());
+                self.fin = self.fin.or_else(|| mapping.fin_dsn());
             }
             let dsn = mapping.dsn + u64::from(at);
             let take = left.min(bytes.len());

@@ -67,14 +67,17 @@ impl Connection {
 
     /// The SYN/ACK of our MP_JOIN (RFC 6824 §3.2).
     fn join_answered(&mut self, now: Instant, index: usize, nonce: Nonce, options: &TcpOptions) {
-        let answer = options.mptcp.iter().find_map(|option| match option {
-            MptcpOption::Join(MpJoin::SynAck {
+        let answer = options.mptcp.iter().find_map(|option| {
+            let MptcpOption::Join(MpJoin::SynAck {
                 backup,
                 address_id,
                 hmac,
                 nonce,
-            }) => Some((*backup, *address_id, *hmac, *nonce)),
-            _ => None,
+            }) = option
+            else {
+                return None;
+            };
+            Some((*backup, *address_id, *hmac, *nonce))
         });
         let (Some((backup, address_id, received, remote_nonce)), Some(session)) =
             (answer, self.session())
@@ -109,9 +112,11 @@ impl Connection {
         remote_nonce: Nonce,
         options: &TcpOptions,
     ) {
-        let received = options.mptcp.iter().find_map(|option| match option {
-            MptcpOption::Join(MpJoin::Ack { hmac }) => Some(*hmac),
-            _ => None,
+        let received = options.mptcp.iter().find_map(|option| {
+            let MptcpOption::Join(MpJoin::Ack { hmac }) = option else {
+                return None;
+            };
+            Some(*hmac)
         });
         let proven = self.session().is_some_and(|session| {
             let theirs = (session.remote.key, remote_nonce);

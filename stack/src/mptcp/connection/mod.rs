@@ -116,7 +116,7 @@ pub struct Connection {
     send: DataSend,
     receive: DataReceive,
     /// In the order of opening; ids ascend.
-    subflows: Vec<Box<Subflow>>,
+    subflows: Vec<Subflow>,
     next_subflow: u32,
     scheduler: Box<dyn Scheduler>,
     path_manager: Box<dyn PathManager>,
@@ -218,13 +218,13 @@ impl Connection {
             config,
             protocol,
             state: DataState::Established,
-            subflows: vec![Box::new(Subflow::new(
+            subflows: vec![Subflow::new(
                 SubflowId(0),
                 tuple,
                 interface,
                 tcb,
                 Role::Initial,
-            ))],
+            )],
             next_subflow: 1,
             scheduler: Box::new(MinRtt),
             path_manager: Box::new(FullMesh),
@@ -270,7 +270,7 @@ impl Connection {
     /// True once it ended, every subflow is closed, and the application is done with it.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.released && self.closed.is_some() && self.subflows.iter().all(|s| s.is_closed())
+        self.released && self.closed.is_some() && self.subflows.iter().all(Subflow::is_closed)
     }
 
     /// Why it ended, if it did.
@@ -300,7 +300,7 @@ impl Connection {
     /// Snapshots of the subflows, in the order of opening.
     #[must_use]
     pub fn subflow_infos(&self) -> Vec<SubflowInfo> {
-        self.subflows.iter().map(|subflow| subflow.info()).collect()
+        self.subflows.iter().map(Subflow::info).collect()
     }
 
     /// Addresses of subflows that are not closed.
@@ -383,15 +383,10 @@ impl Connection {
 
 /// The MP_CAPABLE of a segment, if any.
 fn capable_of(options: &[MptcpOption]) -> Option<&MpCapable> {
-    options.iter().find_map(|option| match option {
-        MptcpOption::Capable(capable) => Some(capable),
-        MptcpOption::Join(_)
-        | MptcpOption::Dss(_)
-        | MptcpOption::AddAddr(_)
-        | MptcpOption::RemoveAddr(_)
-        | MptcpOption::Prio(_)
-        | MptcpOption::Fail(_)
-        | MptcpOption::Fastclose(_)
-        | MptcpOption::TcpRst(_) => None,
+    options.iter().find_map(|option| {
+        let MptcpOption::Capable(capable) = option else {
+            return None;
+        };
+        Some(capable)
     })
 }

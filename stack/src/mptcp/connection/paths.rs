@@ -137,7 +137,7 @@ impl Connection {
         let rto = self.subflows[0].tcb.rtt.rto();
         self.deadlines
             .announce
-            .get_or_insert(now + rto.max(Duration::from_secs(1)));
+            .get_or_insert_with(|| now + rto.max(Duration::from_secs(1)));
     }
 
     /// Announcements without echo go out again, a few times (version 1).

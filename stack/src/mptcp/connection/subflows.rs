@@ -78,7 +78,7 @@ impl Connection {
         subflow.remote_id = remote.map_or(AddressId::INITIAL, |known| known.id);
         subflow.ask_backup = backup;
         subflow.backup = backup;
-        self.subflows.push(Box::new(subflow));
+        self.subflows.push(subflow);
         id
     }
 
@@ -99,7 +99,7 @@ impl Connection {
         self.addresses.set_announced(request.tuple.local.ip());
         subflow.remote_id = request.remote_id;
         subflow.backup = request.backup;
-        self.subflows.push(Box::new(subflow));
+        self.subflows.push(subflow);
         id
     }
 

@@ -141,7 +141,7 @@ impl Connection {
                 room,
             })
         };
-        usable().filter_map(|subflow| candidate(subflow)).collect()
+        usable().filter_map(candidate).collect()
     }
 
     fn send_chunk(
