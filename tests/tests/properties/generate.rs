@@ -209,23 +209,23 @@ impl Generator {
             .iter()
             .map(|c| c.receive_buffer.min(c.send_buffer));
         let smallest = buffers.min().unwrap_or(0) as u64;
-        let sends = if self.chance(0.08) {
-            0
-        } else {
-            self.magnitude(1..=500_000)
+        let sends = match self.0.random_range(0..10) {
+            0 => 0,
+            1..4 => self.magnitude(1..=10_000),
+            _ => self.magnitude(10_000..=3_000_000),
         };
         // A tiny buffer lets through one buffer a round trip.
         let sends = sends.min(smallest * 200);
         let read_pauses = (0..self.among(&[0, 0, 0, 1, 2]))
             .map(|n| ReadPause {
-                at: n * self.0.random_range(0..100_000),
+                at: n * self.0.random_range(0..1_000_000),
                 length: self.duration(1..=20_000),
             })
             .collect();
         Plan {
             sends,
             writes: self.chunks(sends),
-            reads: self.chunks(500_000),
+            reads: self.chunks(3_000_000),
             read_pauses,
             finish: if self.chance(0.15) {
                 Finish::Release

@@ -233,8 +233,15 @@ impl World {
                 while let Some(id) = endpoint.accept(listener) {
                     let script = (service.factory)(service.accepted);
                     service.accepted += 1;
-                    self.sessions
-                        .push(Session::accepted(HostId(host), id, script));
+                    let mut session = Session::accepted(HostId(host), id, script);
+                    // What happened to the connection before it was accepted.
+                    let earlier = |(place, event): &mut (HostId, Event)| {
+                        *place == HostId(host) && connection_of(event) == Some(id)
+                    };
+                    for (_, event) in self.stray_events.extract_if(.., earlier) {
+                        session.take_event(self.now, event);
+                    }
+                    self.sessions.push(session);
                 }
             }
             return;
