@@ -6,9 +6,13 @@ use rand::{RngExt as _, SeedableRng as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use umptcp_lab::link::{LinkConfig, Loss, Reorder};
-use umptcp_lab::world::{Chunks, Finish, Ip, Pace, Path, Plan, Reach, ReadPause, Scenario, Side};
+use umptcp_lab::world::{
+    Chunks, Finish, Ip, Pace, Path, Plan, Reach, ReadPause, Scenario, Session, Side,
+};
 use umptcp_stack::tcp::state::TcpState;
-use umptcp_stack::{ChecksumPolicy, ConnectionConfig, Instant, SubflowId, SubflowInfo, Version};
+use umptcp_stack::{
+    ChecksumPolicy, ConnectionConfig, Event, Instant, SubflowId, SubflowInfo, Version,
+};
 use umptcp_tests::run::failed_runs;
 
 /// Something that happens to the hosts during the run.
@@ -38,14 +42,20 @@ pub(crate) struct Generated {
     pub(crate) disturbances: Vec<Disturbance>,
 }
 
-/// The subflows that carry data.
-pub(crate) fn usable(subflows: &[SubflowInfo]) -> Vec<SubflowId> {
+/// The subflows that carry data, of those that the application was told of.
+pub(crate) fn usable(session: &Session, subflows: &[SubflowInfo]) -> Vec<SubflowId> {
+    let told = |id: SubflowId| {
+        id.index() == 0
+            || session.events().iter().any(
+                |(_, event)| matches!(event, Event::SubflowEstablished(_, told) if *told == id),
+            )
+    };
     let established = subflows
         .iter()
-        .filter(|subflow| subflow.state == TcpState::Established);
+        .filter(|subflow| subflow.state == TcpState::Established && !subflow.stalled);
     established
-        .filter(|subflow| !subflow.stalled)
         .map(|subflow| subflow.id)
+        .filter(|id| told(*id))
         .collect()
 }
 
