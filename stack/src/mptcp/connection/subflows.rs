@@ -241,8 +241,9 @@ impl Connection {
             .iter()
             .enumerate()
             .any(|(i, s)| i != index && s.is_usable());
-        if others && self.session().is_some() && self.subflows[index].is_established() {
-            self.subflows[index].stalled = true;
+        let subflow = &mut self.subflows[index];
+        // Only the first timeout moves its data: what it has sent since then went nowhere else.
+        if others && subflow.is_established() && !core::mem::replace(&mut subflow.stalled, true) {
             self.move_data_away(now, index);
         }
     }
