@@ -89,7 +89,7 @@ fn deliver(to: &mut Host, now: Instant, path: usize, mut packet: Vec<u8>, damage
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn damaged_packets_never_panic(
