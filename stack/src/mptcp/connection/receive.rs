@@ -50,6 +50,9 @@ impl Connection {
         let Some(index) = self.position(id) else {
             return Answer::Reset;
         };
+        if self.is_too_early(index, &segment) {
+            return Answer::None;
+        }
         let payload_len = segment.payload.len();
         let window = self.scaled_window(index, &segment);
         let arrival = receive(&mut self.subflows[index].tcb, now, &mut segment);

@@ -129,11 +129,11 @@ impl Connection {
             return of_syn(&subflow.tcb, now, outgoing.ack.is_some(), option.as_ref());
         }
         let mut options = of_segment(&subflow.tcb, now);
-        match subflow.sent.find(outgoing.seq) {
-            Some(mapping) if outgoing.len > 0 => {
-                self.add_mapping_option(&mut options, index, mapping)
-            }
-            Some(_) | None => self.add_acknowledgment(&mut options, index),
+        if outgoing.len == 0 {
+            self.add_acknowledgment(&mut options, index);
+        } else if let Some(mapping) = subflow.sent.find(outgoing.seq) {
+            // On plain TCP there is none, and SACK blocks have no room beside a full payload.
+            self.add_mapping_option(&mut options, index, mapping);
         }
         options
     }
