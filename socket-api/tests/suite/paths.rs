@@ -2,6 +2,7 @@
 
 use crate::hosts::{Hosts, client_address, server_address, soon};
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use umptcp::{ConnectionConfig, MptcpStream};
 
@@ -16,86 +17,83 @@ async fn exchange(one: &mut MptcpStream, other: &mut MptcpStream) {
     assert_eq!(&buffer, b"pong");
 }
 
-/// A connection that opens no subflows by itself.
-async fn single_path_connection(hosts: &Hosts) -> (MptcpStream, MptcpStream) {
-    let config = ConnectionConfig {
-        max_subflows: 1,
-        ..ConnectionConfig::default()
-    };
-    let listener = hosts.listen();
-    let (client, server) = soon(async {
-        let connect = hosts.client.connect_with(None, hosts.address(), config);
-        tokio::join!(connect, listener.accept())
-    })
-    .await;
-    let (mut client, (mut server, _)) = (client.unwrap(), server.unwrap());
+/// A connection that takes further subflows.
+async fn confirmed_connection(hosts: &Hosts) -> (MptcpStream, MptcpStream) {
+    let (mut client, mut server) = hosts.connection().await;
+    // Data both ways has to be acknowledged before anybody may join (RFC 6824 §3.1).
     exchange(&mut client, &mut server).await;
-    assert_eq!(client.subflows().len(), 1);
     (client, server)
 }
 
 #[tokio::test]
 async fn subflows_are_opened_used_and_closed_by_hand() {
-    let hosts = Hosts::start(2);
-    let (mut client, mut server) = single_path_connection(&hosts).await;
-    let remote = (server_address(1), hosts.address().port()).into();
+    // The path manager has nothing to do with a single path; a second subflow on it is ours.
+    let hosts = Hosts::start(1);
+    let (mut client, mut server) = confirmed_connection(&hosts).await;
     let id = client
-        .open_subflow(client_address(1), remote, true)
+        .open_subflow(client_address(0), hosts.address(), true)
         .unwrap();
     soon(client.subflow_established(id)).await.unwrap();
-    soon(client.subflow_established(client.subflows()[0].id))
-        .await
-        .unwrap();
-    let subflow = client
-        .subflows()
-        .into_iter()
-        .find(|subflow| subflow.id == id)
-        .unwrap();
+    let first = client.subflows()[0].id;
+    soon(client.subflow_established(first)).await.unwrap();
+    let info = |client: &MptcpStream| {
+        client
+            .subflows()
+            .into_iter()
+            .find(|subflow| subflow.id == id)
+            .unwrap()
+    };
+    let subflow = info(&client);
     assert!(subflow.backup);
     assert_eq!(
         (subflow.local.ip(), subflow.remote),
-        (client_address(1), remote)
+        (client_address(0), hosts.address())
     );
     client.set_backup(id, false).unwrap();
-    assert!(!client.subflows().iter().any(|subflow| subflow.backup));
-    client.close_subflow(client.subflows()[0].id).unwrap();
+    assert!(!info(&client).backup);
+    client.close_subflow(first).unwrap();
+    let sent = info(&client).bytes_sent;
     exchange(&mut client, &mut server).await;
-    let used = client
-        .subflows()
-        .into_iter()
-        .find(|subflow| subflow.id == id)
-        .unwrap();
-    assert!(used.bytes_sent > 0, "{used:?}");
+    assert!(info(&client).bytes_sent > sent, "{:?}", client.subflows());
 }
 
 #[tokio::test]
 async fn subflows_that_cannot_be_are_refused() {
-    let hosts = Hosts::start(2);
-    let (client, _server) = single_path_connection(&hosts).await;
-    let remote = (server_address(1), hosts.address().port()).into();
+    let hosts = Hosts::start(1);
+    let (client, _server) = confirmed_connection(&hosts).await;
     let error = client
-        .open_subflow([192, 0, 2, 1].into(), remote, false)
+        .open_subflow([192, 0, 2, 1].into(), hosts.address(), false)
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrNotAvailable, "{error}");
     // Nobody listens there, so that the handshake is answered with a reset.
+    let nobody = (server_address(0), 1).into();
     let id = client
-        .open_subflow(client_address(1), (server_address(1), 1).into(), false)
+        .open_subflow(client_address(0), nobody, false)
         .unwrap();
     let error = soon(client.subflow_established(id)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted, "{error}");
+    let unknown = client.close_subflow(id).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotFound, "{unknown}");
 }
 
 #[tokio::test]
 async fn a_disabled_interface_is_not_used() {
     let hosts = Hosts::start(2);
-    let (mut client, mut server) = single_path_connection(&hosts).await;
-    let remote = (server_address(1), hosts.address().port()).into();
-    let id = client
-        .open_subflow(client_address(1), remote, false)
-        .unwrap();
-    soon(client.subflow_established(id)).await.unwrap();
+    let (mut client, mut server) = confirmed_connection(&hosts).await;
+    let second = soon(async {
+        loop {
+            let on_second = |local: SocketAddr| local.ip() == client_address(1);
+            if let Some(subflow) = client.subflows().iter().find(|s| on_second(s.local)) {
+                return subflow.id;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon(client.subflow_established(second)).await.unwrap();
     let first = hosts.client.interfaces()[0];
     hosts.client.set_interface_up(first, false);
+    let carried = hosts.links[0].packets_carried();
     for _ in 0..10 {
         exchange(&mut client, &mut server).await;
     }
@@ -103,6 +101,8 @@ async fn a_disabled_interface_is_not_used() {
     hosts.links[0].set_up(false);
     hosts.links[0].set_up(true);
     exchange(&mut client, &mut server).await;
+    let leaving = hosts.links[0].packets_carried() - carried;
+    assert!(leaving < 20, "{leaving} packets on a disabled interface");
     hosts.client.set_interface_up(first, true);
     exchange(&mut client, &mut server).await;
 }
