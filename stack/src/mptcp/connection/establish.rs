@@ -6,6 +6,7 @@ use crate::base::time::{Duration, Instant};
 use crate::mptcp::handshake::{Protocol, Session};
 use crate::mptcp::key::JoinHmac;
 use crate::mptcp::subflow::Role;
+use crate::tcp::state::TcpState;
 use crate::wire::mptcp_option::{MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason};
 use crate::wire::tcp_option::TcpOptions;
 
@@ -190,7 +191,14 @@ impl Connection {
         if self.subflows[index].reset_with.is_some() || self.subflows[index].is_closed() {
             return;
         }
-        self.subflows[index].reset_with = Some(MpTcpRst {
+        let subflow = &mut self.subflows[index];
+        if !subflow.link_up || subflow.tcb.state == TcpState::SynSent {
+            // Nobody would hear it, or nobody is there yet.
+            subflow.tcb.close_at_once();
+            self.subflow_closed(now, index);
+            return;
+        }
+        subflow.reset_with = Some(MpTcpRst {
             transient: false,
             reason,
         });
