@@ -24,7 +24,7 @@ pub(crate) fn run(args: &DemoArgs) -> ExitCode {
         Err(why) => return refuse(BAD_USE, &why),
     };
     let mut progress = Progress::new(options.payload.len());
-    let outcome = demo::run(options, &mut progress);
+    let outcome = demo::run(&options, &mut progress);
     progress.finish();
     match outcome {
         Ok(report) => finish(args, &report),

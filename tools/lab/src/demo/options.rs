@@ -49,7 +49,10 @@ impl DemoOptions {
     }
 
     /// Looks for wishes that contradict each other.
-    pub(super) fn check(&self) -> Result<(), DemoError> {
+    ///
+    /// # Errors
+    /// [`DemoError::BadOptions`], with the first contradiction.
+    pub fn check(&self) -> Result<(), DemoError> {
         let refuse = |why: String| Err(DemoError::BadOptions(why));
         if !(1..=MAX_PATHS).contains(&self.paths) {
             return refuse(format!("{} paths: there can be 1 to {MAX_PATHS}", self.paths));

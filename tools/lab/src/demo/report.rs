@@ -1,11 +1,12 @@
 //! How a transfer went: for people a table, for programs a value that serde writes.
 
+use super::exchange::Exchanged;
 use super::options::{Direction, Peer};
-use crate::payload::Difference;
+use crate::topology::AddressPlan;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
-use umptcp_stack::ConnectionProtocol;
+use umptcp_stack::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
 
 /// What the paths were made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +53,9 @@ pub struct Report {
     /// One entry for each cut that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cuts: Vec<CutReport>,
+    /// Why the capture that was asked for is not whole, if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture_error: Option<String>,
 }
 
 /// What one subflow carried.
@@ -86,55 +90,76 @@ pub struct CutReport {
     pub during_transfer: bool,
 }
 
-/// The raw outcome, before shares and rates are worked out.
+/// Which end of the transfer our client stack was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Sender,
+    Receiver,
+}
+
+/// What is known when a transfer has come to its end.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    pub(super) protocol: ConnectionProtocol,
-    pub(super) checksum: bool,
     pub(super) links: Links,
+    pub(super) plan: AddressPlan,
     pub(super) peer: Peer,
-    pub(super) bytes: u64,
-    pub(super) blocks: usize,
-    pub(super) difference: Option<Difference>,
-    pub(super) seconds: f64,
-    pub(super) bytes_reinjected: u64,
-    pub(super) subflows: Vec<SubflowReport>,
-    pub(super) cuts: Vec<CutReport>,
+    pub(super) role: Role,
+    pub(super) exchanged: Exchanged,
+    /// The client's view of the connection and its subflows.
+    pub(super) connection: ConnectionInfo,
+    pub(super) subflows: Vec<SubflowInfo>,
 }
 
 impl From<Outcome> for Report {
     fn from(outcome: Outcome) -> Self {
-        let mut subflows = outcome.subflows;
-        let carried: u64 = subflows.iter().map(|subflow| subflow.bytes).sum();
-        for subflow in &mut subflows {
-            subflow.share = ratio(subflow.bytes, carried);
-        }
-        let (peer, direction) = match outcome.peer {
+        let Outcome { links, plan, peer, role, exchanged, connection, subflows } = outcome;
+        let (peer, direction) = match peer {
             Peer::Stack => ("stack", None),
             Peer::Kernel(Direction::ToKernel) => ("kernel", Some("to-kernel")),
             Peer::Kernel(Direction::FromKernel) => ("kernel", Some("from-kernel")),
         };
-        let megabits = as_f64(outcome.bytes) * 8.0 / 1e6;
+        let bytes = exchanged.received.len();
+        let seconds = exchanged.elapsed.as_secs_f64();
+        let difference = exchanged.sent.first_difference(&exchanged.received);
         Self {
-            version: match outcome.protocol {
+            version: match connection.protocol {
                 ConnectionProtocol::Mptcp(version) => Some(version.number()),
                 ConnectionProtocol::Negotiating | ConnectionProtocol::Tcp => None,
             },
-            checksum: outcome.checksum,
-            links: outcome.links,
+            checksum: connection.checksum,
+            links,
             peer,
             direction,
-            bytes: outcome.bytes,
-            blocks: outcome.blocks,
-            intact: outcome.difference.is_none(),
-            difference: outcome.difference.map(|difference| difference.to_string()),
-            seconds: outcome.seconds,
-            goodput_mbit_s: if outcome.seconds > 0.0 { megabits / outcome.seconds } else { 0.0 },
-            bytes_reinjected: outcome.bytes_reinjected,
-            subflows,
-            cuts: outcome.cuts,
+            bytes,
+            blocks: exchanged.received.block_count(),
+            intact: difference.is_none(),
+            difference: difference.map(|difference| difference.to_string()),
+            seconds,
+            goodput_mbit_s: as_f64(bytes) * 8.0 / 1e6 / seconds.max(f64::EPSILON),
+            bytes_reinjected: connection.bytes_reinjected,
+            subflows: subflow_reports(&subflows, plan, role),
+            cuts: exchanged.cuts,
+            capture_error: None,
         }
     }
+}
+
+fn subflow_reports(subflows: &[SubflowInfo], plan: AddressPlan, role: Role) -> Vec<SubflowReport> {
+    let carried = |subflow: &SubflowInfo| match role {
+        Role::Sender => subflow.bytes_sent,
+        Role::Receiver => subflow.bytes_received,
+    };
+    let total: u64 = subflows.iter().map(carried).sum();
+    let report = |subflow: &SubflowInfo| SubflowReport {
+        path: plan.path_of(subflow.local.ip()),
+        local: subflow.local,
+        remote: subflow.remote,
+        bytes: carried(subflow),
+        share: ratio(carried(subflow), total),
+        rtt_ms: subflow.srtt.map(|rtt| rtt.as_secs_f64() * 1e3),
+        retransmissions: subflow.retransmissions,
+    };
+    subflows.iter().map(report).collect()
 }
 
 impl Display for Report {
@@ -219,31 +244,34 @@ const fn as_f64(count: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use umptcp_stack::Version;
 
-    fn report(difference: Option<Difference>) -> Report {
-        let subflow = |path: usize, bytes| SubflowReport {
-            path: Some(path),
-            local: SocketAddr::from(([10, 77, u8::try_from(path).unwrap_or(0), 2], 49152)),
-            remote: SocketAddr::from(([10, 78, u8::try_from(path).unwrap_or(0), 2], 5001)),
+    fn report() -> Report {
+        let subflow = |path: u8, bytes, share| SubflowReport {
+            path: Some(path.into()),
+            local: SocketAddr::from(([10, 77, path, 2], 49152)),
+            remote: SocketAddr::from(([10, 78, path, 2], 5001)),
             bytes,
-            share: 0.0,
+            share,
             rtt_ms: (path == 0).then_some(0.25),
             retransmissions: 7,
         };
-        Report::from(Outcome {
-            protocol: ConnectionProtocol::Mptcp(Version::V0),
+        Report {
+            version: Some(0),
             checksum: true,
             links: Links::Tun,
-            peer: Peer::Stack,
+            peer: "stack",
+            direction: None,
             bytes: 1_000_000,
             blocks: 16,
-            difference,
+            intact: true,
+            difference: None,
             seconds: 0.5,
+            goodput_mbit_s: 16.0,
             bytes_reinjected: 0,
-            subflows: vec![subflow(0, 250_000), subflow(1, 750_000)],
+            subflows: vec![subflow(0, 250_000, 0.25), subflow(1, 750_000, 0.75)],
             cuts: vec![CutReport { path: 1, at_ms: 100, during_transfer: true }],
-        })
+            capture_error: None,
+        }
     }
 
     #[test]
@@ -258,14 +286,27 @@ path  local            remote           bytes   share       RTT  retransmissions
 1000000 bytes in 0.500 s, goodput 16.0 Mbit/s
 path 1 went down after 100 ms
 intact: CRC-32 equal in all 16 blocks of 64 KiB";
-        assert_eq!(report(None).to_string(), expected);
+        assert_eq!(report().to_string(), expected);
     }
 
     #[test]
     fn a_difference_is_said_aloud() {
-        let difference = Difference::Block { index: 3, offset: 196_608 };
-        let report = report(Some(difference));
-        assert!(!report.intact);
-        assert!(report.to_string().ends_with("NOT INTACT: block 3 (64 KiB from byte 196608) differs"));
+        let mut report = report();
+        report.intact = false;
+        report.difference = Some("block 3 differs".to_owned());
+        assert!(report.to_string().ends_with("NOT INTACT: block 3 differs"));
+    }
+
+    #[test]
+    fn the_object_for_programs_has_the_promised_names() {
+        let object = serde_json::to_value(report()).expect("plain values");
+        for name in ["version", "bytes", "intact", "seconds", "goodput_mbit_s", "subflows"] {
+            assert!(object.get(name).is_some(), "{name} in {object}");
+        }
+        assert_eq!(object["version"], 0);
+        assert_eq!(object["links"], "tun");
+        assert_eq!(object["subflows"][1]["local"], "10.77.1.2:49152");
+        assert_eq!(object["subflows"][1]["remote"], "10.78.1.2:5001");
+        assert_eq!(object["subflows"][1]["bytes"], 750_000);
     }
 }

@@ -3,7 +3,7 @@
 //! It owns the few commands that experiments need: limits and endpoints. It reads nothing back but
 //! whether the kernel agreed.
 
-use netlink_packet_core::{
+use rtnetlink::packet_core::{
     DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST,
     NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
     ParseableParametrized,
@@ -11,7 +11,7 @@ use netlink_packet_core::{
 use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
 use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
 use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
+use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use std::fmt::Debug;
 use std::io;
 use std::net::IpAddr;
