@@ -19,10 +19,12 @@ pub fn in_private_network(body: impl FnOnce() + Send + 'static) {
         namespace::check_tun_file()?;
         namespace::enter_private_network()
     };
-    let thread = thread::Builder::new().name(name.clone()).spawn(move || match entered() {
-        Ok(_) => body(),
-        Err(error) => cannot_run(&name, &error.to_string()),
-    });
+    let thread = thread::Builder::new()
+        .name(name.clone())
+        .spawn(move || match entered() {
+            Ok(_) => body(),
+            Err(error) => cannot_run(&name, &error.to_string()),
+        });
     if let Err(cause) = thread.expect("a thread").join() {
         // The message has been printed already; this keeps the test from passing.
         panic::resume_unwind(cause);

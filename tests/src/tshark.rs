@@ -33,7 +33,9 @@ impl CaptureFile {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("umptcp-{}-{number}.pcapng", std::process::id());
-        Self { path: std::env::temp_dir().join(name) }
+        Self {
+            path: std::env::temp_dir().join(name),
+        }
     }
 
     /// Where it is.
@@ -49,11 +51,23 @@ impl CaptureFile {
     #[must_use]
     pub fn rows(&self, filter: &str, fields: &[&str]) -> Vec<Row> {
         let mut command = Command::new("tshark");
-        command.args(["-n", "-r"]).arg(&self.path).args(["-Y", filter]);
+        command
+            .args(["-n", "-r"])
+            .arg(&self.path)
+            .args(["-Y", filter]);
         for preference in PREFERENCES {
             command.args(["-o", preference]);
         }
-        command.args(["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=,"]);
+        command.args([
+            "-T",
+            "fields",
+            "-E",
+            "separator=/t",
+            "-E",
+            "occurrence=a",
+            "-E",
+            "aggregator=,",
+        ]);
         for field in fields {
             command.args(["-e", field]);
         }
@@ -61,7 +75,9 @@ impl CaptureFile {
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "tshark -Y {filter:?}: {complaint}");
         let text = String::from_utf8_lossy(&output.stdout);
-        text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+        text.lines()
+            .map(|line| line.split('\t').map(str::to_owned).collect())
+            .collect()
     }
 
     /// How many frames match `filter`.
@@ -75,7 +91,10 @@ impl CaptureFile {
     /// # Panics
     /// When one does.
     pub fn assert_none(&self, filter: &str) {
-        let rows = self.rows(filter, &["frame.number", "_ws.col.Info", "_ws.expert.message"]);
+        let rows = self.rows(
+            filter,
+            &["frame.number", "_ws.col.Info", "_ws.expert.message"],
+        );
         assert!(
             rows.is_empty(),
             "{}: {} frames match {filter:?}, the first: {:?}",

@@ -122,13 +122,18 @@ fn parse_size(text: &str) -> Result<u64, String> {
         Some((at, 'g' | 'G')) => (&text[..at], 1 << 30),
         _ => (text, 1),
     };
-    let count: u64 = digits.parse().map_err(|_| "not a number of bytes such as 5000 or 64M")?;
+    let count: u64 = digits
+        .parse()
+        .map_err(|_| "not a number of bytes such as 5000 or 64M")?;
     count.checked_mul(unit).ok_or_else(|| "too large".into())
 }
 
 fn parse_cut(text: &str) -> Result<Cut, String> {
     let parts = text.split_once('@').and_then(|(path, millis)| {
-        Some(Cut { path: path.parse().ok()?, at: Duration::from_millis(millis.parse().ok()?) })
+        Some(Cut {
+            path: path.parse().ok()?,
+            at: Duration::from_millis(millis.parse().ok()?),
+        })
     });
     parts.ok_or_else(|| "not of the form PATH@MS, such as 1@200".into())
 }
@@ -149,7 +154,9 @@ mod tests {
     fn demo(words: &[&str]) -> Result<DemoArgs, String> {
         let words = ["umptcp", "demo"].iter().chain(words);
         match Cli::try_parse_from(words) {
-            Ok(Cli { command: Command::Demo(args) }) => Ok(args),
+            Ok(Cli {
+                command: Command::Demo(args),
+            }) => Ok(args),
             Err(error) => Err(one_line(&error)),
         }
     }
@@ -166,7 +173,13 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        for (text, bytes) in [("0", 0), ("5000", 5000), ("64K", 65536), ("1m", 1 << 20), ("2G", 2 << 30)] {
+        for (text, bytes) in [
+            ("0", 0),
+            ("5000", 5000),
+            ("64K", 65536),
+            ("1m", 1 << 20),
+            ("2G", 2 << 30),
+        ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
         for text in ["", "M", "-1", "1.5M", "64T", "64MB", "99999999999G", "é"] {
@@ -176,7 +189,13 @@ mod tests {
 
     #[test]
     fn cuts_name_a_path_and_a_time() {
-        assert_eq!(parse_cut("1@200"), Ok(Cut { path: 1, at: Duration::from_millis(200) }));
+        assert_eq!(
+            parse_cut("1@200"),
+            Ok(Cut {
+                path: 1,
+                at: Duration::from_millis(200)
+            })
+        );
         for text in ["", "@", "1", "1@", "@200", "a@200", "1@-5", "1@2@3"] {
             assert!(parse_cut(text).is_err(), "{text}");
         }
@@ -194,8 +213,14 @@ mod tests {
             (&["--file"], "a value is required for '--file <PATH>'"),
         ] {
             let line = demo(words).expect_err("a usage error");
-            assert!(line.contains(reason) && !line.contains('\n'), "{words:?}: {line}");
-            assert!(!line.contains("error:") && !line.contains("--help"), "{words:?}: {line}");
+            assert!(
+                line.contains(reason) && !line.contains('\n'),
+                "{words:?}: {line}"
+            );
+            assert!(
+                !line.contains("error:") && !line.contains("--help"),
+                "{words:?}: {line}"
+            );
         }
     }
 }

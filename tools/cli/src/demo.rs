@@ -52,7 +52,9 @@ fn options(args: &DemoArgs) -> Result<DemoOptions, String> {
         None => Payload::generated(SEED, args.size.unwrap_or(DEFAULT_SIZE)),
     };
     let peer = match (args.peer, args.direction) {
-        (PeerArg::Kernel, direction) => Peer::Kernel(direction.map_or(Direction::ToKernel, Direction::from)),
+        (PeerArg::Kernel, direction) => {
+            Peer::Kernel(direction.map_or(Direction::ToKernel, Direction::from))
+        }
         (PeerArg::Stack, None) => Peer::Stack,
         (PeerArg::Stack, Some(_)) => return Err("--direction goes with --peer kernel".into()),
     };
@@ -72,8 +74,9 @@ fn options(args: &DemoArgs) -> Result<DemoOptions, String> {
     options.check().map_err(|error| error.to_string())?;
     if let Some(path) = &args.pcap {
         let capture = File::create(path).and_then(|file| SharedCapture::new(BufWriter::new(file)));
-        options.capture =
-            Some(capture.map_err(|error| format!("{} cannot be written: {error}", path.display()))?);
+        options.capture = Some(
+            capture.map_err(|error| format!("{} cannot be written: {error}", path.display()))?,
+        );
     }
     Ok(options)
 }
@@ -93,7 +96,11 @@ fn finish(args: &DemoArgs, report: &Report) -> ExitCode {
     if let Some(why) = &report.capture_error {
         return refuse(FAILED, &format!("the capture is incomplete: {why}"));
     }
-    if report.intact { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+    if report.intact {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    }
 }
 
 /// Prints on standard output, which may be closed or full.
@@ -112,7 +119,9 @@ struct Progress {
 impl Progress {
     fn new(total: u64) -> Self {
         if !io::stderr().is_terminal() {
-            return Self { bar: ProgressBar::hidden() };
+            return Self {
+                bar: ProgressBar::hidden(),
+            };
         }
         let bar = ProgressBar::new(total);
         if let Ok(style) = ProgressStyle::with_template(

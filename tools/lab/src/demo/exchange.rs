@@ -50,7 +50,7 @@ where
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let (mut sent, mut received) = (None, None);
-    while sent.is_none() || received.is_none() {
+    loop {
         tokio::select! {
             outcome = &mut sending, if sent.is_none() => sent = Some(outcome?),
             outcome = &mut receiving, if received.is_none() => {
@@ -66,12 +66,23 @@ where
                 watchdog.look(now, arrived)?;
             }
         }
+        match (sent, received) {
+            (Some((sender, sent)), Some((receiver, received, elapsed))) => {
+                let cuts = cuts.into_reports();
+                return Ok((
+                    sender,
+                    receiver,
+                    Exchanged {
+                        sent,
+                        received,
+                        elapsed,
+                        cuts,
+                    },
+                ));
+            }
+            unfinished => (sent, received) = unfinished,
+        }
     }
-    observer.progress(arrived.load(Ordering::Relaxed));
-    let (Some((sender, sent)), Some((receiver, received, elapsed))) = (sent, received) else {
-        unreachable!("the loop ends when there are both");
-    };
-    Ok((sender, receiver, Exchanged { sent, received, elapsed, cuts: cuts.into_reports() }))
 }
 
 impl From<SendError> for DemoError {
@@ -95,7 +106,12 @@ impl Cuts {
     fn new(cuts: &[Cut], start: Instant, total: u64) -> Self {
         let mut planned = cuts.to_vec();
         planned.sort_by_key(|cut| cut.at);
-        Self { planned, made: Vec::new(), start, total }
+        Self {
+            planned,
+            made: Vec::new(),
+            start,
+            total,
+        }
     }
 
     fn next(&self) -> Option<Cut> {
@@ -114,7 +130,10 @@ impl Cuts {
     async fn make_next(&mut self, paths: &Paths, arrived: u64) -> Result<(), DemoError> {
         if let Some(cut) = self.next() {
             let path = cut.path;
-            paths.cut(path).await.map_err(|source| DemoError::Cut { path, source })?;
+            paths
+                .cut(path)
+                .await
+                .map_err(|source| DemoError::Cut { path, source })?;
             self.made.push(report(cut, arrived < self.total));
         }
         Ok(())
@@ -122,15 +141,27 @@ impl Cuts {
 
     /// Those that came too late were not made.
     fn into_reports(self) -> Vec<CutReport> {
-        let Self { planned, mut made, .. } = self;
-        made.extend(planned.iter().skip(made.len()).map(|&cut| report(cut, false)).collect::<Vec<_>>());
+        let Self {
+            planned, mut made, ..
+        } = self;
+        made.extend(
+            planned
+                .iter()
+                .skip(made.len())
+                .map(|&cut| report(cut, false))
+                .collect::<Vec<_>>(),
+        );
         made
     }
 }
 
 fn report(cut: Cut, during_transfer: bool) -> CutReport {
     let at_ms = u64::try_from(cut.at.as_millis()).unwrap_or(u64::MAX);
-    CutReport { path: cut.path, at_ms, during_transfer }
+    CutReport {
+        path: cut.path,
+        at_ms,
+        during_transfer,
+    }
 }
 
 /// Notices when nothing arrives any more.
@@ -141,12 +172,18 @@ struct Watchdog {
 
 impl Watchdog {
     const fn new(now: Instant) -> Self {
-        Self { arrived: 0, last_change: now }
+        Self {
+            arrived: 0,
+            last_change: now,
+        }
     }
 
     fn look(&mut self, now: Instant, arrived: u64) -> Result<(), DemoError> {
         if arrived != self.arrived {
-            *self = Self { arrived, last_change: now };
+            *self = Self {
+                arrived,
+                last_change: now,
+            };
         } else if now.duration_since(self.last_change) >= STALL_LIMIT {
             return Err(DemoError::Stalled { arrived });
         }
@@ -171,7 +208,10 @@ mod tests {
         let (silent, _also_kept) = tokio::io::duplex(100);
         let options = DemoOptions::new(Payload::generated(1, 1000));
         let outcome = exchange(near, silent, &memory_paths(), &options, &mut ()).await;
-        assert!(matches!(outcome, Err(DemoError::Stalled { arrived: 0 })), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(DemoError::Stalled { arrived: 0 })),
+            "{outcome:?}"
+        );
     }
 
     #[tokio::test]
@@ -184,8 +224,11 @@ mod tests {
             .await
             .expect("a pipe that works");
         assert_eq!(ended.sent.first_difference(&ended.received), None);
-        let cuts: Vec<(usize, bool)> =
-            ended.cuts.iter().map(|cut| (cut.path, cut.during_transfer)).collect();
+        let cuts: Vec<(usize, bool)> = ended
+            .cuts
+            .iter()
+            .map(|cut| (cut.path, cut.during_transfer))
+            .collect();
         assert_eq!(cuts.last(), Some(&(1, false)));
         assert_eq!(cuts.first().map(|cut| cut.0), Some(0));
     }

@@ -1,8 +1,8 @@
 //! The two hosts of a demonstration and the paths between them.
 
+use super::DemoError;
 use super::options::{DemoOptions, Peer};
 use super::report::Links;
-use super::DemoError;
 use crate::kernel::{self, KernelProtocol};
 use crate::topology::{AddressPlan, Interfaces, MemoryPaths, Recorder, TunPaths};
 use std::io;
@@ -72,11 +72,19 @@ impl Hosts {
         match (links, options.peer) {
             (Links::InProcess, _) => {
                 let (paths, clients, servers) = MemoryPaths::between_stacks(plan);
-                Self::two_stacks(Paths::Memory(paths), clients, servers, plan, options, recorder)
+                Self::two_stacks(
+                    Paths::Memory(paths),
+                    clients,
+                    servers,
+                    plan,
+                    options,
+                    recorder,
+                )
             }
             (Links::Tun, Peer::Stack) => {
-                let (paths, clients, servers) =
-                    TunPaths::between_stacks(plan).await.map_err(DemoError::Tun)?;
+                let (paths, clients, servers) = TunPaths::between_stacks(plan)
+                    .await
+                    .map_err(DemoError::Tun)?;
                 Self::two_stacks(Paths::Tun(paths), clients, servers, plan, options, recorder)
             }
             (Links::Tun, Peer::Kernel(_)) => Self::stack_and_kernel(plan, options, recorder).await,
@@ -93,9 +101,16 @@ impl Hosts {
     ) -> Result<Self, DemoError> {
         let remote = SocketAddr::new(plan.server(0), PORT);
         let server = start_stack(servers, None)?;
-        let listener = server.listen(remote, connection_config(options)).map_err(DemoError::Stack)?;
+        let listener = server
+            .listen(remote, connection_config(options))
+            .map_err(DemoError::Stack)?;
         let client = start_stack(clients, recorder.map(|recorder| (recorder, plan)))?;
-        Ok(Self { client, listener: Listener::Stack(listener), remote, paths })
+        Ok(Self {
+            client,
+            listener: Listener::Stack(listener),
+            remote,
+            paths,
+        })
     }
 
     async fn stack_and_kernel(
@@ -108,7 +123,12 @@ impl Hosts {
         let remote = SocketAddr::new(plan.kernel(0), PORT);
         let listener = listen_in_kernel(remote).map_err(DemoError::Connect)?;
         let client = start_stack(clients, recorder.map(|recorder| (recorder, plan)))?;
-        Ok(Self { client, listener: Listener::Kernel(listener), remote, paths: Paths::Tun(paths) })
+        Ok(Self {
+            client,
+            listener: Listener::Kernel(listener),
+            remote,
+            paths: Paths::Tun(paths),
+        })
     }
 
     pub(super) const fn paths(&self) -> &Paths {
@@ -116,12 +136,21 @@ impl Hosts {
     }
 
     /// Brings the hosts together.
-    pub(super) async fn connect(&self, options: &DemoOptions) -> Result<(MptcpStream, Far), DemoError> {
-        let near = self.client.connect_with(None, self.remote, connection_config(options));
+    pub(super) async fn connect(
+        &self,
+        options: &DemoOptions,
+    ) -> Result<(MptcpStream, Far), DemoError> {
+        let near = self
+            .client
+            .connect_with(None, self.remote, connection_config(options));
         let far = async {
             match &self.listener {
-                Listener::Stack(listener) => listener.accept().await.map(|(far, _)| Far::Stack(far)),
-                Listener::Kernel(listener) => listener.accept().await.map(|(far, _)| Far::Kernel(far)),
+                Listener::Stack(listener) => {
+                    listener.accept().await.map(|(far, _)| Far::Stack(far))
+                }
+                Listener::Kernel(listener) => {
+                    listener.accept().await.map(|(far, _)| Far::Kernel(far))
+                }
             }
         };
         tokio::try_join!(near, far).map_err(DemoError::Connect)
@@ -131,7 +160,11 @@ impl Hosts {
 fn connection_config(options: &DemoOptions) -> ConnectionConfig {
     ConnectionConfig {
         version: options.version,
-        checksum: if options.checksum { ChecksumPolicy::Require } else { ChecksumPolicy::Accept },
+        checksum: if options.checksum {
+            ChecksumPolicy::Require
+        } else {
+            ChecksumPolicy::Accept
+        },
         max_subflows: options.paths,
         ..ConnectionConfig::default()
     }

@@ -132,7 +132,15 @@ async fn transfer_between(
         }
     };
     let (links, peer) = (paths.links(), options.peer);
-    Ok(Outcome { links, plan, peer, role, exchanged, connection, subflows })
+    Ok(Outcome {
+        links,
+        plan,
+        peer,
+        role,
+        exchanged,
+        connection,
+        subflows,
+    })
 }
 
 /// Ends the connection in order, and keeps the client's last look at it.

@@ -55,11 +55,17 @@ impl DemoOptions {
     pub fn check(&self) -> Result<(), DemoError> {
         let refuse = |why: String| Err(DemoError::BadOptions(why));
         if !(1..=MAX_PATHS).contains(&self.paths) {
-            return refuse(format!("{} paths: there can be 1 to {MAX_PATHS}", self.paths));
+            return refuse(format!(
+                "{} paths: there can be 1 to {MAX_PATHS}",
+                self.paths
+            ));
         }
         let last = self.paths - 1;
         if let Some(cut) = self.cuts.iter().find(|cut| cut.path > last) {
-            return refuse(format!("path {} cannot be cut: paths are numbered 0 to {last}", cut.path));
+            return refuse(format!(
+                "path {} cannot be cut: paths are numbered 0 to {last}",
+                cut.path
+            ));
         }
         let gone: BTreeSet<usize> = self.cuts.iter().map(|cut| cut.path).collect();
         if gone.len() == self.paths {
@@ -134,15 +140,23 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused_with_a_reason() {
-        let cut = |path| Cut { path, at: Duration::ZERO };
+        let cut = |path| Cut {
+            path,
+            at: Duration::ZERO,
+        };
         assert_eq!(refusal(|_| {}), None);
         assert_eq!(refusal(|options| options.cuts = vec![cut(1), cut(1)]), None);
         assert!(refusal(|options| options.paths = 9).is_some_and(|why| why.contains("1 to 8")));
         assert!(refusal(|options| options.paths = 0).is_some_and(|why| why.contains("1 to 8")));
-        assert!(refusal(|options| options.cuts = vec![cut(2)]).is_some_and(|why| why.contains("0 to 1")));
+        assert!(
+            refusal(|options| options.cuts = vec![cut(2)])
+                .is_some_and(|why| why.contains("0 to 1"))
+        );
         assert!(refusal(|options| options.cuts = vec![cut(0), cut(1)]).is_some());
         let kernel = Peer::Kernel(Direction::ToKernel);
-        assert!(refusal(|options| options.peer = kernel).is_some_and(|why| why.contains("version 1")));
+        assert!(
+            refusal(|options| options.peer = kernel).is_some_and(|why| why.contains("version 1"))
+        );
         let version_1 = |options: &mut DemoOptions| {
             options.peer = kernel;
             options.version = Version::V1;

@@ -112,7 +112,15 @@ pub(super) struct Outcome {
 
 impl From<Outcome> for Report {
     fn from(outcome: Outcome) -> Self {
-        let Outcome { links, plan, peer, role, exchanged, connection, subflows } = outcome;
+        let Outcome {
+            links,
+            plan,
+            peer,
+            role,
+            exchanged,
+            connection,
+            subflows,
+        } = outcome;
         let (peer, direction) = match peer {
             Peer::Stack => ("stack", None),
             Peer::Kernel(Direction::ToKernel) => ("kernel", Some("to-kernel")),
@@ -186,11 +194,19 @@ impl Display for Report {
             self.bytes, self.seconds, self.goodput_mbit_s
         )?;
         for cut in &self.cuts {
-            let when = if cut.during_transfer { "went down" } else { "was to go down only" };
+            let when = if cut.during_transfer {
+                "went down"
+            } else {
+                "was to go down only"
+            };
             writeln!(formatter, "path {} {when} after {} ms", cut.path, cut.at_ms)?;
         }
         match &self.difference {
-            None => write!(formatter, "intact: CRC-32 equal in all {} blocks of 64 KiB", self.blocks),
+            None => write!(
+                formatter,
+                "intact: CRC-32 equal in all {} blocks of 64 KiB",
+                self.blocks
+            ),
             Some(difference) => write!(formatter, "NOT INTACT: {difference}"),
         }
     }
@@ -198,16 +214,28 @@ impl Display for Report {
 
 impl Report {
     fn table(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let heading = ["path", "local", "remote", "bytes", "share", "RTT", "retransmissions"];
+        let heading = [
+            "path",
+            "local",
+            "remote",
+            "bytes",
+            "share",
+            "RTT",
+            "retransmissions",
+        ];
         let mut rows: Vec<[String; 7]> = vec![heading.map(str::to_owned)];
         rows.extend(self.subflows.iter().map(|subflow| {
             [
-                subflow.path.map_or_else(|| "-".to_owned(), |path| path.to_string()),
+                subflow
+                    .path
+                    .map_or_else(|| "-".to_owned(), |path| path.to_string()),
                 subflow.local.to_string(),
                 subflow.remote.to_string(),
                 subflow.bytes.to_string(),
                 format!("{:.1} %", subflow.share * 100.0),
-                subflow.rtt_ms.map_or_else(|| "-".to_owned(), |rtt| format!("{rtt:.3} ms")),
+                subflow
+                    .rtt_ms
+                    .map_or_else(|| "-".to_owned(), |rtt| format!("{rtt:.3} ms")),
                 subflow.retransmissions.to_string(),
             ]
         }));
@@ -233,10 +261,17 @@ impl Report {
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { as_f64(part) / as_f64(whole) }
+    if whole == 0 {
+        0.0
+    } else {
+        as_f64(part) / as_f64(whole)
+    }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "figures for reading: 53 bits are plenty")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "figures for reading: 53 bits are plenty"
+)]
 const fn as_f64(count: u64) -> f64 {
     count as f64
 }
@@ -269,7 +304,11 @@ mod tests {
             goodput_mbit_s: 16.0,
             bytes_reinjected: 0,
             subflows: vec![subflow(0, 250_000, 0.25), subflow(1, 750_000, 0.75)],
-            cuts: vec![CutReport { path: 1, at_ms: 100, during_transfer: true }],
+            cuts: vec![CutReport {
+                path: 1,
+                at_ms: 100,
+                during_transfer: true,
+            }],
             capture_error: None,
         }
     }
@@ -300,7 +339,14 @@ intact: CRC-32 equal in all 16 blocks of 64 KiB";
     #[test]
     fn the_object_for_programs_has_the_promised_names() {
         let object = serde_json::to_value(report()).expect("plain values");
-        for name in ["version", "bytes", "intact", "seconds", "goodput_mbit_s", "subflows"] {
+        for name in [
+            "version",
+            "bytes",
+            "intact",
+            "seconds",
+            "goodput_mbit_s",
+            "subflows",
+        ] {
             assert!(object.get(name).is_some(), "{name} in {object}");
         }
         assert_eq!(object["version"], 0);

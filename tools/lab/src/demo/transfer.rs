@@ -47,7 +47,10 @@ fn read_blocks(payload: &Payload, blocks: &mpsc::Sender<Bytes>) -> io::Result<Bl
     let mut digests = BlockDigests::new();
     loop {
         let mut block = Vec::with_capacity(BLOCK_LEN);
-        reader.by_ref().take(BLOCK_LEN as u64).read_to_end(&mut block)?;
+        reader
+            .by_ref()
+            .take(BLOCK_LEN as u64)
+            .read_to_end(&mut block)?;
         digests.update(&block);
         if block.is_empty() || blocks.blocking_send(block.into()).is_err() {
             return Ok(digests);
@@ -79,10 +82,16 @@ mod tests {
     async fn pass(len: u64) -> (BlockDigests, BlockDigests, u64) {
         let (near, far) = tokio::io::duplex(10_000);
         let arrived = AtomicU64::new(0);
-        let (sent, received) =
-            tokio::join!(send(near, Payload::generated(1, len)), receive(far, &arrived));
+        let (sent, received) = tokio::join!(
+            send(near, Payload::generated(1, len)),
+            receive(far, &arrived)
+        );
         let sent = sent.expect("nothing fails here").1;
-        (sent, received.expect("nothing fails here").1, arrived.into_inner())
+        (
+            sent,
+            received.expect("nothing fails here").1,
+            arrived.into_inner(),
+        )
     }
 
     #[tokio::test]
@@ -101,7 +110,10 @@ mod tests {
         let payload = Payload::file(&path).expect("it is there");
         std::fs::remove_file(&path).expect("it was there");
         let (near, _far) = tokio::io::duplex(100);
-        assert!(matches!(send(near, payload).await, Err(SendError::Payload(_))));
+        assert!(matches!(
+            send(near, payload).await,
+            Err(SendError::Payload(_))
+        ));
     }
 
     #[tokio::test]

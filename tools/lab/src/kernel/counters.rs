@@ -32,8 +32,12 @@ impl Counters {
     /// The counters that are not 0, by name.
     #[must_use]
     pub fn nonzero(&self) -> Vec<(&str, u64)> {
-        let mut all: Vec<(&str, u64)> =
-            self.0.iter().filter(|&(_, &count)| count > 0).map(|(name, &count)| (name.as_str(), count)).collect();
+        let mut all: Vec<(&str, u64)> = self
+            .0
+            .iter()
+            .filter(|&(_, &count)| count > 0)
+            .map(|(name, &count)| (name.as_str(), count))
+            .collect();
         all.sort_unstable();
         all
     }
@@ -45,8 +49,16 @@ impl Counters {
         let (Some(names), Some(counts)) = (lines.next(), lines.next()) else {
             return Self::default();
         };
-        let counts = counts.split_whitespace().map(|count| count.parse().unwrap_or_default());
-        Self(names.split_whitespace().map(str::to_owned).zip(counts).collect())
+        let counts = counts
+            .split_whitespace()
+            .map(|count| count.parse().unwrap_or_default());
+        Self(
+            names
+                .split_whitespace()
+                .map(str::to_owned)
+                .zip(counts)
+                .collect(),
+        )
     }
 }
 
@@ -62,7 +74,10 @@ mod tests {
         );
         assert_eq!(counters.get("MPJoinSynRx"), 2);
         assert_eq!(counters.get("SyncookiesSent"), 0);
-        assert_eq!(counters.nonzero(), [("MPCapableSYNRX", 1), ("MPJoinSynRx", 2)]);
+        assert_eq!(
+            counters.nonzero(),
+            [("MPCapableSYNRX", 1), ("MPJoinSynRx", 2)]
+        );
         assert_eq!(Counters::parse("nothing of the kind"), Counters::default());
     }
 }

@@ -98,73 +98,9 @@ pub fn connect(
 }
 
 fn open(protocol: KernelProtocol, address: SocketAddr) -> io::Result<Socket> {
-    Socket::new(Domain::for_address(address), Type::STREAM, Some(protocol.number()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{Read, Write};
-    use std::net::Ipv6Addr;
-
-    /// Runs `body` in a private namespace whose loopback device has the kernel's own addresses.
-    fn in_namespace(test: &str, body: fn()) {
-        let test = test.to_owned();
-        std::thread::spawn(move || match namespace::enter_private_network() {
-            Ok(_) => body(),
-            Err(error) if std::env::var_os("UMPTCP_ALLOW_SKIP").is_some() => {
-                println!("SKIPPED: {test}: {error}");
-            }
-            Err(error) => panic!("{error}"),
-        })
-        .join()
-        .expect("thread of the namespace");
-    }
-
-    #[test]
-    fn limits_and_endpoints_are_taken_by_the_kernel() {
-        in_namespace("limits_and_endpoints_are_taken_by_the_kernel", || {
-            prepare_mptcp(8).expect("seven additional subflows");
-            let manager = PathManager::open().expect("path manager");
-            let v4: IpAddr = "10.79.1.1".parse().expect("address");
-            manager.add_endpoint(v4, Use::Subflow).expect("IPv4 endpoint");
-            manager.add_endpoint(Ipv6Addr::LOCALHOST.into(), Use::Signal).expect("IPv6 endpoint");
-            // The kernel knows what it was told: the same again is refused.
-            let again = manager.add_endpoint(v4, Use::Subflow).expect_err("twice the same");
-            assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
-            let too_many = manager.set_limits(9, 0).expect_err("above the kernel's maximum");
-            assert_eq!(too_many.kind(), io::ErrorKind::InvalidInput);
-        });
-    }
-
-    use std::net::IpAddr;
-
-    #[test]
-    fn kernel_sockets_speak_mptcp_to_each_other_and_count_it() {
-        in_namespace("kernel_sockets_speak_mptcp_to_each_other_and_count_it", || {
-            // Loopback is down in a new namespace, and needs no netlink to be brought up here:
-            // the runtime that rtnetlink wants is started inside.
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("runtime").block_on(async {
-                let network = umptcp::Network::connect().expect("netlink");
-                network.set_up("lo").await.expect("loopback");
-            });
-            prepare_mptcp(2).expect("MPTCP");
-            let before = Counters::read().expect("counters");
-            let listener = listen(KernelProtocol::Mptcp, ([127, 0, 0, 1], 0).into()).expect("listen");
-            let address = listener.local_addr().expect("address");
-            let timeout = Duration::from_secs(5);
-            let mut client =
-                connect(KernelProtocol::Mptcp, None, address, timeout).expect("connect");
-            let (mut server, _) = listener.accept().expect("accept");
-            client.write_all(b"over MPTCP").expect("write");
-            drop(client);
-            let mut text = String::new();
-            server.read_to_string(&mut text).expect("read");
-            assert_eq!(text, "over MPTCP");
-            let after = Counters::read().expect("counters");
-            assert_eq!(after.since(&before, "MPCapableSYNRX"), 1);
-            assert_eq!(after.since(&before, "MPCapableSYNTX"), 1);
-        });
-    }
+    Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(protocol.number()),
+    )
 }

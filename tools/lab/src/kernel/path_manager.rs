@@ -3,14 +3,14 @@
 //! It owns the few commands that experiments need: limits and endpoints. It reads nothing back but
 //! whether the kernel agreed.
 
+use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
+use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
+use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 use rtnetlink::packet_core::{
     DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST,
     NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
     ParseableParametrized,
 };
-use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
-use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
-use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use std::fmt::Debug;
 use std::io;
@@ -51,7 +51,10 @@ pub struct PathManager {
 
 impl Debug for PathManager {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("PathManager").field("family", &self.family).finish_non_exhaustive()
+        formatter
+            .debug_struct("PathManager")
+            .field("family", &self.family)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,10 +74,14 @@ impl PathManager {
         send(&socket, GenlMessage::from_payload(request), NLM_F_REQUEST)?;
         match receive::<GenlMessage<GenlCtrl>>(&socket)? {
             NetlinkPayload::InnerMessage(reply) => {
-                let family = reply.payload.nlas.iter().find_map(|attribute| match attribute {
-                    GenlCtrlAttrs::FamilyId(id) => Some(*id),
-                    _ => None,
-                });
+                let family = reply
+                    .payload
+                    .nlas
+                    .iter()
+                    .find_map(|attribute| match attribute {
+                        GenlCtrlAttrs::FamilyId(id) => Some(*id),
+                        _ => None,
+                    });
                 let family = family.ok_or_else(|| unexpected("a family without a number"))?;
                 Ok(Self { socket, family })
             }
@@ -89,10 +96,16 @@ impl PathManager {
     /// # Errors
     /// The kernel refused.
     pub fn set_limits(&self, additional_subflows: u32, accepted_addresses: u32) -> io::Result<()> {
-        self.command(CMD_SET_LIMITS, vec![
-            DefaultNla::new(ATTR_RCV_ADD_ADDRS, accepted_addresses.to_ne_bytes().to_vec()),
-            DefaultNla::new(ATTR_SUBFLOWS, additional_subflows.to_ne_bytes().to_vec()),
-        ])
+        self.command(
+            CMD_SET_LIMITS,
+            vec![
+                DefaultNla::new(
+                    ATTR_RCV_ADD_ADDRS,
+                    accepted_addresses.to_ne_bytes().to_vec(),
+                ),
+                DefaultNla::new(ATTR_SUBFLOWS, additional_subflows.to_ne_bytes().to_vec()),
+            ],
+        )
     }
 
     /// Gives the path manager an address to work with.
@@ -105,8 +118,14 @@ impl PathManager {
             Use::Signal => ADDR_FLAG_SIGNAL,
         };
         let (family, octets) = match address {
-            IpAddr::V4(v4) => (AF_INET, DefaultNla::new(ADDR_ATTR_ADDR4, v4.octets().to_vec())),
-            IpAddr::V6(v6) => (AF_INET6, DefaultNla::new(ADDR_ATTR_ADDR6, v6.octets().to_vec())),
+            IpAddr::V4(v4) => (
+                AF_INET,
+                DefaultNla::new(ADDR_ATTR_ADDR4, v4.octets().to_vec()),
+            ),
+            IpAddr::V6(v6) => (
+                AF_INET6,
+                DefaultNla::new(ADDR_ATTR_ADDR6, v6.octets().to_vec()),
+            ),
         };
         let attributes = [
             DefaultNla::new(ADDR_ATTR_FAMILY, family.to_ne_bytes().to_vec()),
@@ -115,11 +134,17 @@ impl PathManager {
         ];
         let mut nested = vec![0; attributes.as_slice().buffer_len()];
         attributes.as_slice().emit(&mut nested);
-        self.command(CMD_ADD_ADDR, vec![DefaultNla::new(ATTR_ADDR | NLA_F_NESTED, nested)])
+        self.command(
+            CMD_ADD_ADDR,
+            vec![DefaultNla::new(ATTR_ADDR | NLA_F_NESTED, nested)],
+        )
     }
 
     fn command(&self, command: u8, attributes: Vec<DefaultNla>) -> io::Result<()> {
-        let mut message = GenlMessage::from_payload(Command { command, attributes });
+        let mut message = GenlMessage::from_payload(Command {
+            command,
+            attributes,
+        });
         message.set_resolved_family_id(self.family);
         send(&self.socket, message, NLM_F_REQUEST | NLM_F_ACK)?;
         match receive::<GenlMessage<Command>>(&self.socket)? {
@@ -154,7 +179,10 @@ fn receive<M: NetlinkDeserializable>(socket: &Socket) -> io::Result<NetlinkPaylo
 }
 
 fn unexpected(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the MPTCP path manager answered with {what}"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the MPTCP path manager answered with {what}"),
+    )
 }
 
 /// A command of the family `mptcp_pm` and its attributes.
@@ -190,6 +218,9 @@ impl Emitable for Command {
 
 impl ParseableParametrized<[u8], GenlHeader> for Command {
     fn parse_with_param(_: &[u8], header: GenlHeader) -> Result<Self, DecodeError> {
-        Ok(Self { command: header.cmd, attributes: Vec::new() })
+        Ok(Self {
+            command: header.cmd,
+            attributes: Vec::new(),
+        })
     }
 }

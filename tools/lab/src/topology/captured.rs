@@ -19,7 +19,10 @@ impl Recorder {
     /// Records into `capture`.
     #[must_use]
     pub fn new(capture: SharedCapture) -> Self {
-        Self { capture, failure: Arc::default() }
+        Self {
+            capture,
+            failure: Arc::default(),
+        }
     }
 
     /// Wraps a device; its packets appear under the name `interface`.
@@ -28,7 +31,11 @@ impl Recorder {
     /// The capture's writer fails.
     pub fn wrap<D: Device>(&self, device: D, interface: &str) -> io::Result<Captured<D>> {
         let interface = self.capture.add_interface(interface)?;
-        Ok(Captured { device, recorder: self.clone(), interface })
+        Ok(Captured {
+            device,
+            recorder: self.clone(),
+            interface,
+        })
     }
 
     /// Writes out what is buffered.
@@ -45,7 +52,9 @@ impl Recorder {
 
     fn record(&self, interface: CaptureInterface, pieces: &[&[u8]]) {
         // A clock set before 1970 puts the packets at the epoch, which harms nobody.
-        let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let age = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let nanos = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
         if let Err(error) = self.capture.packet(interface, nanos, pieces) {
             // The experiment goes on without its record; only the first reason is of interest.

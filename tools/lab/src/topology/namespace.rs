@@ -30,7 +30,9 @@ pub enum NamespaceError {
     )]
     NoTunFile,
     /// The file is there, for others.
-    #[error("{TUN_FILE} may not be opened: {0} (hint: run as root, or allow the file to this user)")]
+    #[error(
+        "{TUN_FILE} may not be opened: {0} (hint: run as root, or allow the file to this user)"
+    )]
     TunNotPermitted(#[source] io::Error),
     /// Neither administrator nor user namespaces.
     #[error(
@@ -124,12 +126,6 @@ pub fn make_router() -> Result<(), NamespaceError> {
     set("net/ipv6/conf/default/addr_gen_mode", "1")
 }
 
-/// Tells whether the kernel of the caller's namespace speaks IPv6.
-#[must_use]
-pub fn has_ipv6() -> bool {
-    Path::new("/proc/sys/net/ipv6").exists()
-}
-
 /// Reads a setting, such as `net/mptcp/enabled`; `None` where the kernel does not have it.
 #[must_use]
 pub fn setting(name: &str) -> Option<String> {
@@ -144,37 +140,4 @@ pub fn setting(name: &str) -> Option<String> {
 pub fn set(name: &str, value: &str) -> Result<(), NamespaceError> {
     let path = Path::new("/proc/sys").join(name);
     fs::write(&path, value).map_err(|source| NamespaceError::Setting { path, source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_private_network_starts_with_nothing_but_loopback() {
-        // `cargo test` has more than one thread, so this works as root only, real or in a user
-        // namespace, which is how tests/run starts it.
-        std::thread::spawn(|| {
-            let before = fs::read_link("/proc/thread-self/ns/net").expect("namespace of the thread");
-            match enter_private_network() {
-                Ok(privilege) => assert_eq!(privilege, Privilege::Administrator),
-                Err(error) if std::env::var_os("UMPTCP_ALLOW_SKIP").is_some() => {
-                    println!("SKIPPED: a_private_network_starts_with_nothing_but_loopback: {error}");
-                    return;
-                }
-                Err(error) => panic!("{error}"),
-            }
-            let after = fs::read_link("/proc/thread-self/ns/net").expect("namespace of the thread");
-            assert_ne!(before, after);
-            let devices = fs::read_to_string("/proc/thread-self/net/dev").expect("device list");
-            let names: Vec<&str> =
-                devices.lines().skip(2).filter_map(|line| line.split(':').next()).map(str::trim).collect();
-            assert_eq!(names, ["lo"]);
-            make_router().expect("settings of the private network");
-            assert_eq!(setting("net/ipv4/ip_forward").as_deref(), Some("1"));
-            assert_eq!(setting("net/ipv6/conf/default/addr_gen_mode").as_deref(), Some("1"));
-        })
-        .join()
-        .expect("thread of the namespace");
-    }
 }

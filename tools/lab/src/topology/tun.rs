@@ -37,8 +37,16 @@ impl TunPaths {
         let paths = Self::new(plan, true).await?;
         let (mut clients, mut servers) = (Vec::new(), Vec::new());
         for path in 0..plan.paths() {
-            clients.push(paths.interface(&plan.client_device(path), plan.client(path)).await?);
-            servers.push(paths.interface(&plan.server_device(path), plan.server(path)).await?);
+            clients.push(
+                paths
+                    .interface(&plan.client_device(path), plan.client(path))
+                    .await?,
+            );
+            servers.push(
+                paths
+                    .interface(&plan.server_device(path), plan.server(path))
+                    .await?,
+            );
         }
         Ok((paths, clients, servers))
     }
@@ -55,11 +63,18 @@ impl TunPaths {
         let paths = Self::new(plan, false).await?;
         for index in 0..kernel_addresses {
             let prefix = plan.family().host_prefix();
-            paths.network.add_address(LOOPBACK, plan.kernel(index), prefix).await?;
+            paths
+                .network
+                .add_address(LOOPBACK, plan.kernel(index), prefix)
+                .await?;
         }
         let mut clients = Vec::new();
         for path in 0..plan.paths() {
-            clients.push(paths.interface(&plan.client_device(path), plan.client(path)).await?);
+            clients.push(
+                paths
+                    .interface(&plan.client_device(path), plan.client(path))
+                    .await?,
+            );
         }
         Ok((paths, clients))
     }
@@ -68,7 +83,11 @@ impl TunPaths {
         namespace::make_router().map_err(io::Error::other)?;
         let network = Network::connect().await?;
         network.set_up(LOOPBACK).await?;
-        Ok(Self { network, plan, server })
+        Ok(Self {
+            network,
+            plan,
+            server,
+        })
     }
 
     async fn interface(&self, name: &str, address: IpAddr) -> io::Result<(TunDevice, IpAddr)> {
@@ -77,7 +96,9 @@ impl TunPaths {
         self.network.set_queue_length(name, QUEUE_LENGTH).await?;
         self.network.set_up(name).await?;
         // The address is the stack's, so the kernel gets no address, only the way to it.
-        self.network.add_route(address, self.plan.family().host_prefix(), name).await?;
+        self.network
+            .add_route(address, self.plan.family().host_prefix(), name)
+            .await?;
         Ok((device, address))
     }
 
@@ -86,9 +107,13 @@ impl TunPaths {
     /// # Errors
     /// The kernel refuses.
     pub async fn cut(&self, path: usize) -> io::Result<()> {
-        self.network.set_down(&self.plan.client_device(path)).await?;
+        self.network
+            .set_down(&self.plan.client_device(path))
+            .await?;
         if self.server {
-            self.network.set_down(&self.plan.server_device(path)).await?;
+            self.network
+                .set_down(&self.plan.server_device(path))
+                .await?;
         }
         Ok(())
     }
@@ -105,7 +130,9 @@ impl TunPaths {
         for (device, address) in ends {
             self.network.set_up(&device).await?;
             // The kernel forgets the routes of a device that goes down.
-            self.network.add_route(address, self.plan.family().host_prefix(), &device).await?;
+            self.network
+                .add_route(address, self.plan.family().host_prefix(), &device)
+                .await?;
         }
         Ok(())
     }
