@@ -8,3 +8,8 @@ pub mod checksum;
 pub mod mptcp_option;
 pub mod packet;
 pub mod tcp_option;
+
+#[cfg(test)]
+mod strategies;
+#[cfg(test)]
+mod vectors;

@@ -36,7 +36,8 @@ pub enum NamespaceError {
     TunNotPermitted(#[source] io::Error),
     /// Neither administrator nor user namespaces.
     #[error(
-        "no private network namespace: {0} (hint: run as root, or allow unprivileged user namespaces)"
+        "no private network namespace: {} (hint: run as root, or allow unprivileged user namespaces)",
+        explain(*.0)
     )]
     NotPermitted(#[source] Errno),
     /// The user namespace came up without its identity.
@@ -55,6 +56,15 @@ pub enum NamespaceError {
         /// Why.
         source: io::Error,
     },
+}
+
+/// What an error of `unshare` means; for one of them the usual text says something else.
+fn explain(error: Errno) -> String {
+    match error {
+        // namespaces(7): the limits in /proc/sys/user, which administrators set to 0 to forbid them.
+        Errno::ENOSPC => "the limit on namespaces is reached".to_owned(),
+        other => other.desc().to_owned(),
+    }
 }
 
 /// The file through which TUN devices are made.

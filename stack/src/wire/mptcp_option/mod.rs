@@ -8,6 +8,11 @@ use crate::base::seq::DataSeq;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 
+mod emit;
+pub(super) mod parse;
+#[cfg(test)]
+mod tests;
+
 /// TCP option kind of all MPTCP options (RFC 6824 §8).
 pub const KIND: u8 = 30;
 
@@ -235,12 +240,178 @@ impl MptcpOption {
     /// Parses one whole option, from its kind byte to its last; `None` for an unknown subtype,
     /// a length the subtype does not have, or a value that makes the option void.
     #[must_use]
-    pub fn parse(_option: &[u8]) -> Option<Self> { todo!() }
+    pub fn parse(option: &[u8]) -> Option<Self> {
+        parse::option(option)
+    }
 
     /// Length on the wire, in bytes, without padding.
     #[must_use]
-    pub fn wire_len(&self) -> usize { todo!() }
+    pub fn wire_len(&self) -> usize {
+        match self {
+            Self::Capable(capable) => capable.wire_len(),
+            Self::Join(MpJoin::Syn { .. }) => 12,
+            Self::Join(MpJoin::SynAck { .. }) => 16,
+            Self::Join(MpJoin::Ack { .. }) => 24,
+            Self::Dss(dss) => dss.wire_len(),
+            Self::AddAddr(add_addr) => add_addr.wire_len(),
+            Self::RemoveAddr(ids) => 3 + ids.len(),
+            Self::Prio(MpPrio {
+                address_id: None, ..
+            }) => 3,
+            Self::Prio(MpPrio {
+                address_id: Some(_),
+                ..
+            })
+            | Self::TcpRst(_) => 4,
+            Self::Fail(_) | Self::Fastclose(_) => 12,
+        }
+    }
 
     /// Writes the option to the start of `out`, which has room for [`Self::wire_len`] bytes.
-    pub fn emit(&self, _out: &mut [u8]) { todo!() }
+    pub fn emit(&self, out: &mut [u8]) {
+        emit::option(self, out);
+    }
+}
+
+impl MpCapable {
+    /// Length on the wire, in bytes (RFC 8684 §3.1, figure 4).
+    #[must_use]
+    pub const fn wire_len(&self) -> usize {
+        match self.keys {
+            CapableKeys::None => 4,
+            CapableKeys::Sender(_) => 12,
+            CapableKeys::Both { .. } => 20,
+            CapableKeys::BothWithData { checksum: None, .. } => 22,
+            CapableKeys::BothWithData {
+                checksum: Some(_), ..
+            } => 24,
+        }
+    }
+}
+
+impl Dss {
+    /// Length on the wire, in bytes, without padding.
+    #[inline]
+    #[must_use]
+    pub fn wire_len(&self) -> usize {
+        let data_ack = self.data_ack.map_or(0, WireSeq::wire_len);
+        let mapping = self.mapping.map_or(0, |mapping| {
+            let checksum = if mapping.checksum.is_some() { 2 } else { 0 };
+            // The subflow sequence number takes 4 bytes, the length 2.
+            mapping.dsn.wire_len() + 4 + 2 + checksum
+        });
+        4 + data_ack + mapping
+    }
+}
+
+impl WireSeq {
+    /// Length on the wire, in bytes.
+    #[inline]
+    #[must_use]
+    pub const fn wire_len(self) -> usize {
+        match self {
+            Self::Short(_) => 4,
+            Self::Long(_) => 8,
+        }
+    }
+
+    /// The full number, where `reference` is one that must be near it (RFC 6824 §3.3.1).
+    #[inline]
+    #[must_use]
+    pub const fn expand(self, reference: DataSeq) -> DataSeq {
+        match self {
+            Self::Short(low) => reference.expand(low),
+            Self::Long(full) => full,
+        }
+    }
+}
+
+impl AddAddr {
+    /// Length on the wire, in bytes, without padding.
+    #[must_use]
+    pub const fn wire_len(&self) -> usize {
+        let address = match self.address {
+            IpAddr::V4(_) => 4,
+            IpAddr::V6(_) => 16,
+        };
+        let port = if self.port.is_some() { 2 } else { 0 };
+        let hmac = match self.form {
+            AddAddrForm::V1(hmac) => hmac.len(),
+            AddAddrForm::V0 | AddAddrForm::V1Echo => 0,
+        };
+        4 + address + port + hmac
+    }
+}
+
+impl ResetReason {
+    /// The code on the wire.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::MptcpSpecific => 1,
+            Self::LackOfResources => 2,
+            Self::AdministrativelyProhibited => 3,
+            Self::TooMuchOutstandingData => 4,
+            Self::UnacceptablePerformance => 5,
+            Self::MiddleboxInterference => 6,
+            Self::Unknown(code) => code,
+        }
+    }
+}
+
+impl From<u8> for ResetReason {
+    fn from(code: u8) -> Self {
+        match code {
+            0 => Self::Unspecified,
+            1 => Self::MptcpSpecific,
+            2 => Self::LackOfResources,
+            3 => Self::AdministrativelyProhibited,
+            4 => Self::TooMuchOutstandingData,
+            5 => Self::UnacceptablePerformance,
+            6 => Self::MiddleboxInterference,
+            code => Self::Unknown(code),
+        }
+    }
+}
+
+/// Subtypes: the high nibble of an option's third byte (RFC 6824 §8, RFC 8684 §7.2).
+mod subtype {
+    pub(super) const CAPABLE: u8 = 0x0;
+    pub(super) const JOIN: u8 = 0x1;
+    pub(super) const DSS: u8 = 0x2;
+    pub(super) const ADD_ADDR: u8 = 0x3;
+    pub(super) const REMOVE_ADDR: u8 = 0x4;
+    pub(super) const PRIO: u8 = 0x5;
+    pub(super) const FAIL: u8 = 0x6;
+    pub(super) const FASTCLOSE: u8 = 0x7;
+    pub(super) const TCP_RST: u8 = 0x8;
+}
+
+/// Flag bits, named by what they say; the RFCs' letters beside them.
+mod flag {
+    /// MP_CAPABLE A (RFC 6824 §3.1).
+    pub(super) const CAPABLE_CHECKSUM: u8 = 0x80;
+    /// MP_CAPABLE B (RFC 6824 §3.1).
+    pub(super) const CAPABLE_EXTENSIBILITY: u8 = 0x40;
+    /// MP_CAPABLE C (RFC 8684 §3.1).
+    pub(super) const CAPABLE_DENY_JOIN: u8 = 0x20;
+    /// MP_CAPABLE H (RFC 6824 §3.1, RFC 8684 §3.1).
+    pub(super) const CAPABLE_HMAC: u8 = 0x01;
+    /// MP_JOIN and MP_PRIO B (RFC 6824 §3.2, §3.3.8).
+    pub(super) const BACKUP: u8 = 0x01;
+    /// DSS F (RFC 6824 §3.3).
+    pub(super) const DSS_DATA_FIN: u8 = 0x10;
+    /// DSS m: the DSN has 8 bytes.
+    pub(super) const DSS_LONG_DSN: u8 = 0x08;
+    /// DSS M: DSN, subflow sequence number and length are there.
+    pub(super) const DSS_MAPPING: u8 = 0x04;
+    /// DSS a: the DATA_ACK has 8 bytes.
+    pub(super) const DSS_LONG_ACK: u8 = 0x02;
+    /// DSS A: DATA_ACK is there.
+    pub(super) const DSS_ACK: u8 = 0x01;
+    /// ADD_ADDR E (RFC 8684 §3.4.1).
+    pub(super) const ADD_ADDR_ECHO: u8 = 0x01;
+    /// MP_TCPRST T (RFC 8684 §3.6).
+    pub(super) const RST_TRANSIENT: u8 = 0x01;
 }
