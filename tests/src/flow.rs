@@ -19,7 +19,10 @@ pub async fn send(stream: &mut (impl AsyncWrite + Unpin), pattern: Pattern, len:
         let mut at = 0;
         while at < len {
             let piece = usize::try_from(len - at).unwrap_or(usize::MAX).min(PIECE);
-            stream.write_all(&pattern.bytes(at, piece)).await.expect("write");
+            stream
+                .write_all(&pattern.bytes(at, piece))
+                .await
+                .expect("write");
             at += piece as u64;
         }
         stream.shutdown().await.expect("shutdown");
