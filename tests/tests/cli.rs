@@ -118,13 +118,15 @@ fn files_that_cannot_be_sent_are_refused() {
         &["demo", "--file", "/"],
         "/ cannot be sent: not a regular file",
     );
-    let file = TemporaryFile::new(b"secret");
-    let nobody = std::fs::Permissions::from_mode(0o000);
-    std::fs::set_permissions(&file.0, nobody).expect("permissions");
-    assert_refused(
-        &without_privileges(&["demo", "--file", file.path()]),
-        "cannot be sent: Permission denied",
-    );
+    in_private_network(|| {
+        let file = TemporaryFile::new(b"secret");
+        let nobody = std::fs::Permissions::from_mode(0o000);
+        std::fs::set_permissions(&file.0, nobody).expect("permissions");
+        assert_refused(
+            &without_privileges(&["demo", "--file", file.path()]),
+            "cannot be sent: Permission denied",
+        );
+    });
 }
 
 /// Runs the command as a user like any other, whoever runs the tests: being root gives it no
@@ -322,28 +324,32 @@ fn nobody_in_particular_has_tun_devices_through_a_user_namespace() {
 
 #[test]
 fn without_namespaces_the_same_runs_over_links_in_the_process() {
-    let output = without_namespaces(&["demo", "--json", "--size", "16M", "--cut", "0@5"]);
-    let notice = text(&output.stderr);
-    assert!(notice.contains("no private network namespace"), "{notice}");
-    assert!(notice.contains("in-process links"), "{notice}");
-    assert_eq!(notice.lines().count(), 1, "{notice}");
-    let outcome = json(&output);
-    assert_outcome(&outcome, 0, 16 << 20, 2);
-    assert_eq!(outcome["links"], "in-process");
+    in_private_network(|| {
+        let output = without_namespaces(&["demo", "--json", "--size", "16M", "--cut", "0@5"]);
+        let notice = text(&output.stderr);
+        assert!(notice.contains("no private network namespace"), "{notice}");
+        assert!(notice.contains("in-process links"), "{notice}");
+        assert_eq!(notice.lines().count(), 1, "{notice}");
+        let outcome = json(&output);
+        assert_outcome(&outcome, 0, 16 << 20, 2);
+        assert_eq!(outcome["links"], "in-process");
+    });
 }
 
 #[test]
 fn without_namespaces_what_needs_tun_devices_is_refused_with_a_hint() {
-    for arguments in [
-        &["demo", "--links", "tun"][..],
-        &["demo", "--peer", "kernel"],
-    ] {
-        let output = without_namespaces(arguments);
-        assert_refused(
-            &output,
-            "hint: run as root, or allow unprivileged user namespaces",
-        );
-    }
+    in_private_network(|| {
+        for arguments in [
+            &["demo", "--links", "tun"][..],
+            &["demo", "--peer", "kernel"],
+        ] {
+            let output = without_namespaces(arguments);
+            assert_refused(
+                &output,
+                "hint: run as root, or allow unprivileged user namespaces",
+            );
+        }
+    });
 }
 
 #[test]

@@ -90,13 +90,16 @@ pub fn check_tun_file() -> Result<(), NamespaceError> {
 /// # Errors
 /// Neither way is open to the caller.
 pub fn enter_private_network() -> Result<Privilege, NamespaceError> {
-    if unshare(CloneFlags::CLONE_NEWNET).is_ok() {
+    let Err(directly) = unshare(CloneFlags::CLONE_NEWNET) else {
         return Ok(Privilege::Administrator);
-    }
+    };
     // Asked for before the change: inside, both are the overflow ids until mapped.
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
-        .map_err(NamespaceError::NotPermitted)?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).map_err(|error| {
+        // More than one thread: then the direct way is the only one there is.
+        let only = error == Errno::EINVAL;
+        NamespaceError::NotPermitted(if only { directly } else { error })
+    })?;
     // user_namespaces(7): an unprivileged process must give up setgroups before it maps its group.
     write_identity("/proc/self/setgroups", "deny")?;
     write_identity("/proc/self/uid_map", &format!("0 {uid} 1"))?;
