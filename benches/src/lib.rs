@@ -1,1 +1,3 @@
-//! benches
+//! What the criterion groups in `benches/` and the `bulk` command share.
+
+pub mod bulk;
