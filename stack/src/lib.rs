@@ -25,7 +25,9 @@ pub mod mptcp;
 pub mod tcp;
 pub mod wire;
 
-pub use base::config::{ChecksumPolicy, ConnectionConfig, EndpointConfig, InterfaceConfig, Version};
+pub use base::config::{
+    ChecksumPolicy, ConnectionConfig, EndpointConfig, InterfaceConfig, Version,
+};
 pub use base::error::{
     AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,
 };

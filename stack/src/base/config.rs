@@ -115,6 +115,10 @@ pub struct InterfaceConfig {
 
 impl Default for InterfaceConfig {
     fn default() -> Self {
-        Self { mtu: 1500, checksum_offload: false, segmentation_offload: None }
+        Self {
+            mtu: 1500,
+            checksum_offload: false,
+            segmentation_offload: None,
+        }
     }
 }

@@ -102,7 +102,10 @@ wrapping_sequence_number!(
 impl DataSeq {
     /// The low half, as a 4-byte DSN or DATA_ACK carries it.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are what is wanted")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low 32 bits are what is wanted"
+    )]
     pub const fn low32(self) -> u32 {
         self.0 as u32
     }
@@ -143,7 +146,11 @@ mod tests {
             (0xffff_ffff_ffff_ff00, 0x0000_0020, 0x0000_0000_0000_0020),
             (0x0000_0000_0000_0005, 0xffff_ffff, 0xffff_ffff_ffff_ffff),
         ] {
-            assert_eq!(DataSeq(reference).expand(low), DataSeq(expected), "{reference:x} {low:x}");
+            assert_eq!(
+                DataSeq(reference).expand(low),
+                DataSeq(expected),
+                "{reference:x} {low:x}"
+            );
         }
     }
 }

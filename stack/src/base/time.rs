@@ -78,7 +78,13 @@ mod tests {
         let start = Instant::from_millis(1);
         assert_eq!(start + Duration::from_millis(2), Instant::from_millis(3));
         assert_eq!(start - Duration::from_secs(1), Instant::ZERO);
-        assert_eq!(Instant::from_nanos(u64::MAX) + Duration::MAX, Instant::from_nanos(u64::MAX));
-        assert_eq!(Instant::ZERO.saturating_duration_since(start), Duration::ZERO);
+        assert_eq!(
+            Instant::from_nanos(u64::MAX) + Duration::MAX,
+            Instant::from_nanos(u64::MAX)
+        );
+        assert_eq!(
+            Instant::ZERO.saturating_duration_since(start),
+            Duration::ZERO
+        );
     }
 }

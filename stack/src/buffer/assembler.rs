@@ -19,7 +19,11 @@ impl Assembler {
     /// An assembler that waits for offset `next`.
     #[must_use]
     pub fn new(next: u64) -> Self {
-        Self { next, segments: BTreeMap::new(), buffered: 0 }
+        Self {
+            next,
+            segments: BTreeMap::new(),
+            buffered: 0,
+        }
     }
 
     /// The offset that is delivered next.
@@ -39,7 +43,10 @@ impl Assembler {
     pub fn advance_if_next(&mut self, offset: u64, len: usize) -> bool {
         let end = offset + len as u64;
         let fits = offset == self.next
-            && self.segments.first_key_value().is_none_or(|(&first, _)| end <= first);
+            && self
+                .segments
+                .first_key_value()
+                .is_none_or(|(&first, _)| end <= first);
         if fits {
             self.next = end;
         }
@@ -67,9 +74,15 @@ impl Assembler {
         }
         let mut stored = 0;
         while !bytes.is_empty() {
-            let following = self.segments.range(offset..).next().map(|(&at, held)| (at, held.len()));
+            let following = self
+                .segments
+                .range(offset..)
+                .next()
+                .map(|(&at, held)| (at, held.len()));
             let room = following.map_or(bytes.len(), |(at, _)| {
-                usize::try_from(at - offset).unwrap_or(usize::MAX).min(bytes.len())
+                usize::try_from(at - offset)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len())
             });
             if room > 0 {
                 stored += room;

@@ -97,7 +97,10 @@ impl SendBuffer {
         let mut slices = Slices::new();
         let mut at = offset;
         let mut missing = len;
-        let first = self.chunks.partition_point(|chunk| chunk.start <= offset).saturating_sub(1);
+        let first = self
+            .chunks
+            .partition_point(|chunk| chunk.start <= offset)
+            .saturating_sub(1);
         for chunk in self.chunks.range(first..) {
             if missing == 0 {
                 break;
@@ -110,7 +113,9 @@ impl SendBuffer {
         }
         if slices.len() > MAX_SLICES {
             let mut joined = BytesMut::with_capacity(len);
-            slices.iter().for_each(|slice| joined.extend_from_slice(slice));
+            slices
+                .iter()
+                .for_each(|slice| joined.extend_from_slice(slice));
             slices = SmallVec::from_iter([joined.freeze()]);
         }
         slices
@@ -130,7 +135,9 @@ impl SendBuffer {
             let chunk_end = chunk.start + chunk.bytes.len() as u64;
             if chunk_end > offset {
                 if offset > chunk.start {
-                    chunk.bytes.advance(usize::try_from(offset - chunk.start).unwrap_or(usize::MAX));
+                    chunk
+                        .bytes
+                        .advance(usize::try_from(offset - chunk.start).unwrap_or(usize::MAX));
                     chunk.start = offset;
                 }
                 break;
@@ -145,7 +152,10 @@ impl SendBuffer {
             return;
         }
         let bytes = self.open.split().freeze();
-        self.chunks.push_back(Chunk { start: self.end - bytes.len() as u64, bytes });
+        self.chunks.push_back(Chunk {
+            start: self.end - bytes.len() as u64,
+            bytes,
+        });
     }
 }
 

@@ -1,16 +1,47 @@
 //! A host: the public face of the stack.
+//!
+//! Owns interfaces, listeners, ports and the tables that lead a segment to its subflow, and gives
+//! connections their turn at sending. It decides nothing about a connection.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | the endpoint: input, output, getters |
+//! | `commands` | what the application asks for |
+//! | `incoming` | SYNs and strays |
+//! | `connections` | the table of connections, turns and deadlines |
+//! | `demux` | four-tuples and tokens |
+//! | `interfaces`, `listener`, `ports`, `isn`, `reset` | as they say |
+
+mod commands;
+mod connections;
+mod demux;
+mod incoming;
+mod interfaces;
+mod isn;
+mod listener;
+mod ports;
+mod reset;
 
 use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
-use crate::base::error::{
-    AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,
-};
+use crate::base::error::CloseReason;
 use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+use crate::base::rng::SeededRng;
 use crate::base::stats::EndpointStats;
 use crate::base::time::Instant;
-use crate::wire::packet::{ReceivedPacket, Transmit};
-use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use crate::mptcp::connection::{Effect, SegmentAnswer};
+use crate::tcp::handshake::window_scale_for;
+use crate::tcp::tcb::TcbConfig;
+use crate::wire::packet::{FourTuple, ReceivedPacket, Transmit, parse};
+use connections::Connections;
+use demux::Demux;
+use interfaces::InterfaceTable;
+use isn::IsnGenerator;
+use listener::Listeners;
+use ports::PortSelector;
+use reset::Offence;
+use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// Something the application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,73 +79,293 @@ pub enum Event {
 /// After any input or command, call `poll_transmit` until it gives `None`, then `poll_event`
 /// until `None`, then ask `poll_timeout` when to call `handle_timeout`.
 #[derive(Debug)]
-pub struct Endpoint {}
+pub struct Endpoint {
+    config: EndpointConfig,
+    rng: SeededRng,
+    isn: IsnGenerator,
+    ports: PortSelector,
+    interfaces: InterfaceTable,
+    demux: Demux,
+    listeners: Listeners,
+    connections: Connections,
+    /// Packets that belong to no connection.
+    replies: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    stats: EndpointStats,
+}
 
-#[allow(unused_variables, clippy::missing_errors_doc)]
 impl Endpoint {
     /// A host without interfaces; all its randomness grows from `seed`.
     #[must_use]
-    pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self { todo!() }
+    pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
+        let mut rng = SeededRng::new(seed);
+        Self {
+            isn: IsnGenerator::new(&mut rng),
+            ports: PortSelector::new(&mut rng, config.ephemeral_ports),
+            demux: Demux::new(&mut rng),
+            config,
+            rng,
+            interfaces: InterfaceTable::default(),
+            listeners: Listeners::default(),
+            connections: Connections::default(),
+            replies: VecDeque::new(),
+            events: VecDeque::new(),
+            stats: EndpointStats::default(),
+        }
+    }
+
     /// Adds an interface, up.
-    pub fn add_interface(&mut self, config: InterfaceConfig) -> InterfaceId { todo!() }
-    /// Gives an interface an address; packets from this address leave there.
-    pub fn add_address(&mut self, now: Instant, interface: InterfaceId, address: IpAddr) { todo!() }
+    pub fn add_interface(&mut self, config: InterfaceConfig) -> InterfaceId {
+        self.interfaces.add(config)
+    }
+
+    /// Gives an interface an address; packets from this address leave there. Connections learn of
+    /// it. An interface that does not exist is ignored.
+    pub fn add_address(&mut self, now: Instant, interface: InterfaceId, address: IpAddr) {
+        if self.interfaces.add_address(interface, address) {
+            self.for_each_connection(now, |entry| {
+                entry.connection.add_local_address(now, address)
+            });
+        }
+    }
+
     /// Takes an address away: its subflows close and peers are told (REMOVE_ADDR).
-    pub fn remove_address(&mut self, now: Instant, address: IpAddr) { todo!() }
+    pub fn remove_address(&mut self, now: Instant, address: IpAddr) {
+        self.interfaces.remove_address(address);
+        self.for_each_connection(now, |entry| {
+            entry.connection.remove_local_address(now, address)
+        });
+    }
+
     /// Tells that an interface went down or came up: data in flight there moves to other paths.
-    pub fn set_interface_up(&mut self, now: Instant, interface: InterfaceId, up: bool) { todo!() }
+    pub fn set_interface_up(&mut self, now: Instant, interface: InterfaceId, up: bool) {
+        self.interfaces.set_up(interface, up);
+        self.for_each_connection(now, |entry| {
+            entry.connection.set_interface_up(now, interface, up)
+        });
+    }
 
     /// Takes a packet from a device.
-    pub fn handle_packet(&mut self, now: Instant, interface: InterfaceId, packet: &ReceivedPacket) { todo!() }
+    pub fn handle_packet(&mut self, now: Instant, interface: InterfaceId, packet: &ReceivedPacket) {
+        self.stats.packets_received += 1;
+        let Ok(segment) = parse(packet) else {
+            self.stats.packets_malformed += 1;
+            return;
+        };
+        let Some((id, subflow)) = self.demux.subflow(&segment.tuple) else {
+            self.handle_unknown(now, interface, segment);
+            return;
+        };
+        let Some(entry) = self.connections.get_mut(id) else {
+            return;
+        };
+        let offence = Offence::of(&segment);
+        let answer = entry.connection.handle_segment(now, subflow, segment);
+        if answer == SegmentAnswer::Reset {
+            self.answer_with_reset(interface, &offence, None);
+        }
+        self.after(now, id);
+    }
+
     /// Does whatever is due at `now`.
-    pub fn handle_timeout(&mut self, now: Instant) { todo!() }
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.connections.pop_due(now) {
+            if let Some(entry) = self.connections.get_mut(id) {
+                entry.connection.handle_timeout(now);
+            }
+            self.after(now, id);
+        }
+    }
 
     /// The next packet to send, if any.
-    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> { todo!() }
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        if let Some(reply) = self.replies.pop_front() {
+            self.stats.packets_sent += 1;
+            return Some(reply);
+        }
+        while let Some(id) = self.connections.first_ready() {
+            let transmit = self
+                .connections
+                .get_mut(id)
+                .and_then(|entry| entry.connection.poll_transmit(now, &self.interfaces));
+            if transmit.is_some() {
+                self.stats.packets_sent += 1;
+                return transmit;
+            }
+            self.connections.pass();
+            self.drain_effects(now, id);
+        }
+        None
+    }
+
     /// When `handle_timeout` wants to be called next.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> { todo!() }
-    /// The next event, if any.
-    pub fn poll_event(&mut self) -> Option<Event> { todo!() }
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.connections.next_deadline()
+    }
 
-    /// Accepts connections to `local`; an unspecified address stands for every local one.
-    pub fn listen(&mut self, local: SocketAddr, config: ConnectionConfig) -> Result<ListenerId, ListenError> { todo!() }
-    /// Stops listening; connections not accepted yet are reset.
-    pub fn close_listener(&mut self, now: Instant, listener: ListenerId) { todo!() }
-    /// The next connection of a listener that is established and not yet accepted.
-    pub fn accept(&mut self, listener: ListenerId) -> Option<ConnectionId> { todo!() }
-    /// Starts a connection; `Event::Connected` or `Event::Closed` tells how it went.
-    /// `local` may leave the address unspecified and the port 0; `None` leaves both open.
-    pub fn connect(&mut self, now: Instant, local: Option<SocketAddr>, remote: SocketAddr, config: ConnectionConfig) -> Result<ConnectionId, ConnectError> { todo!() }
-    /// Queues as much of `data` as there is room for; returns how much that was.
-    pub fn write(&mut self, now: Instant, connection: ConnectionId, data: &[u8]) -> Result<usize, WriteError> { todo!() }
-    /// As `write`, without a copy; takes from the front of `data` what there is room for.
-    pub fn write_bytes(&mut self, now: Instant, connection: ConnectionId, data: &mut Bytes) -> Result<usize, WriteError> { todo!() }
-    /// Reads into `buffer`; 0 is the end of the stream.
-    pub fn read(&mut self, now: Instant, connection: ConnectionId, buffer: &mut [u8]) -> Result<usize, ReadError> { todo!() }
-    /// Reads up to `max` bytes without a copy; `None` is the end of the stream.
-    pub fn read_chunk(&mut self, now: Instant, connection: ConnectionId, max: usize) -> Result<Option<Bytes>, ReadError> { todo!() }
-    /// Ends the sending direction once everything written is sent (DATA_FIN, or FIN of plain TCP).
-    pub fn shutdown(&mut self, now: Instant, connection: ConnectionId) -> Result<(), WriteError> { todo!() }
-    /// Ends the connection at once (MP_FASTCLOSE, or RST of plain TCP).
-    pub fn abort(&mut self, now: Instant, connection: ConnectionId) -> Result<(), AbortError> { todo!() }
-    /// The application is done with this id: both directions end in order (at once if data is
-    /// unread), and the connection is forgotten when it has ended. The id is invalid from now on.
-    pub fn release(&mut self, now: Instant, connection: ConnectionId) { todo!() }
-    /// Opens a further subflow from a local address to a remote one.
-    pub fn open_subflow(&mut self, now: Instant, connection: ConnectionId, local: IpAddr, remote: SocketAddr, backup: bool) -> Result<SubflowId, SubflowError> { todo!() }
-    /// Closes a subflow in order; what it had not delivered goes to the others.
-    pub fn close_subflow(&mut self, now: Instant, connection: ConnectionId, subflow: SubflowId) -> Result<(), SubflowError> { todo!() }
-    /// Asks the peer to treat a subflow as backup or as regular (MP_PRIO), and does so itself.
-    pub fn set_backup(&mut self, now: Instant, connection: ConnectionId, subflow: SubflowId, backup: bool) -> Result<(), SubflowError> { todo!() }
+    /// The next event, if any.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
 
     /// A snapshot of a connection; `None` once it is forgotten.
     #[must_use]
-    pub fn connection_info(&self, connection: ConnectionId) -> Option<ConnectionInfo> { todo!() }
+    pub fn connection_info(&self, connection: ConnectionId) -> Option<ConnectionInfo> {
+        self.connections
+            .get(connection)
+            .map(|entry| entry.connection.info())
+    }
+
     /// Snapshots of all its subflows, in the order of opening.
     #[must_use]
-    pub fn subflows(&self, connection: ConnectionId) -> Vec<SubflowInfo> { todo!() }
+    pub fn subflows(&self, connection: ConnectionId) -> Vec<SubflowInfo> {
+        self.connections
+            .get(connection)
+            .map(|entry| entry.connection.subflow_infos())
+            .unwrap_or_default()
+    }
+
     /// Counters.
     #[must_use]
-    pub fn stats(&self) -> EndpointStats { todo!() }
+    pub fn stats(&self) -> EndpointStats {
+        self.stats
+    }
+
+    fn for_each_connection(&mut self, now: Instant, mut act: impl FnMut(&mut connections::Entry)) {
+        for id in self.connections.ids() {
+            if let Some(entry) = self.connections.get_mut(id) {
+                act(entry);
+            }
+            self.after(now, id);
+        }
+    }
+
+    /// After anything happened to a connection.
+    fn after(&mut self, now: Instant, id: ConnectionId) {
+        self.connections.mark_ready(id);
+        self.drain_effects(now, id);
+    }
+
+    fn drain_effects(&mut self, now: Instant, id: ConnectionId) {
+        while let Some(effect) = self
+            .connections
+            .get_mut(id)
+            .and_then(|entry| entry.connection.poll_effect())
+        {
+            self.apply(now, id, effect);
+        }
+        if self
+            .connections
+            .get(id)
+            .is_some_and(|entry| entry.connection.is_over())
+        {
+            self.forget(id);
+        }
+    }
+
+    fn apply(&mut self, now: Instant, id: ConnectionId, effect: Effect) {
+        match effect {
+            Effect::Established(protocol) => self.established(now, id, protocol),
+            Effect::Readable => self.events.push_back(Event::Readable(id)),
+            Effect::Writable => self.events.push_back(Event::Writable(id)),
+            Effect::Flushed => self.events.push_back(Event::Flushed(id)),
+            Effect::SubflowEstablished(subflow) => {
+                self.events
+                    .push_back(Event::SubflowEstablished(id, subflow));
+            }
+            Effect::SubflowClosed(subflow, tuple) => {
+                self.demux.remove(tuple, id, subflow);
+                self.events.push_back(Event::SubflowClosed(id, subflow));
+            }
+            Effect::FellBack => {
+                self.stats.fallbacks += 1;
+                self.events.push_back(Event::FellBack(id));
+            }
+            Effect::Closed(reason) => self.closed(now, id, reason),
+            Effect::OpenSubflow { local, remote, .. } => {
+                // The path manager asks again if it did not work.
+                let _ = self.open_subflow(now, id, local, remote, false);
+            }
+            Effect::JoinRefused => self.stats.joins_refused += 1,
+        }
+    }
+
+    fn established(&mut self, now: Instant, id: ConnectionId, protocol: ConnectionProtocol) {
+        let usable: Vec<IpAddr> = self.interfaces.usable().collect();
+        let Some(entry) = self.connections.get_mut(id) else {
+            return;
+        };
+        entry.established = true;
+        for address in usable {
+            entry.connection.add_local_address(now, address);
+        }
+        match entry.listener {
+            None => self.events.push_back(Event::Connected(id, protocol)),
+            Some(listener) => {
+                if let Some(queue) = self.listeners.get_mut(listener) {
+                    queue.queue.push_back(id);
+                    self.events.push_back(Event::Incoming(listener));
+                }
+            }
+        }
+    }
+
+    fn closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
+        let Some(entry) = self.connections.get_mut(id) else {
+            return;
+        };
+        if let Some(token) = entry.connection.token() {
+            self.demux.remove_token(token, id);
+        }
+        if let Some(listener) = entry.listener
+            && !entry.established
+        {
+            // Nobody has seen it, and nobody will.
+            entry.listener = None;
+            entry.connection.release(now);
+            if let Some(listener) = self.listeners.get_mut(listener) {
+                listener.pending = listener.pending.saturating_sub(1);
+            }
+            return;
+        }
+        self.events.push_back(Event::Closed(id, reason));
+    }
+
+    fn forget(&mut self, id: ConnectionId) {
+        if let Some(entry) = self.connections.get(id) {
+            if let Some(token) = entry.connection.token() {
+                self.demux.remove_token(token, id);
+            }
+            for tuple in entry.connection.tuples().collect::<Vec<_>>() {
+                if let Some((owner, subflow)) = self.demux.subflow(&tuple)
+                    && owner == id
+                {
+                    self.demux.remove(tuple, id, subflow);
+                }
+            }
+        }
+        self.connections.remove(id);
+    }
+
+    fn tcb_config(
+        &self,
+        now: Instant,
+        tuple: &FourTuple,
+        interface: InterfaceId,
+        config: &ConnectionConfig,
+    ) -> TcbConfig {
+        use crate::mptcp::connection::Interfaces as _;
+        let mtu = self.interfaces.capabilities(interface).mtu;
+        // RFC 9293 §3.7.1: the MTU less the fixed headers, whatever the options.
+        let headers = if tuple.local.is_ipv4() { 40 } else { 60 };
+        TcbConfig {
+            iss: self.isn.isn(now, tuple),
+            local_mss: mtu.saturating_sub(headers),
+            rcv_scale: window_scale_for(config.receive_buffer),
+            timestamp_offset: self.isn.timestamp_offset(tuple),
+            user_timeout: config.user_timeout,
+            time_wait: self.config.time_wait,
+        }
+    }
 }

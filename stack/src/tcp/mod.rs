@@ -1,2 +1,20 @@
-//! One TCP connection.
+//! One TCP connection: RFC 9293 and its companions.
+//!
+//! Owns sequence numbers, acknowledgment, retransmission, windows and congestion of one subflow.
+//! It never learns that MPTCP exists: what it receives it hands up as values ([`receive::Arrival`]),
+//! what it sends it is asked for ([`transmit`]), and options that are not TCP's own are put on by
+//! its caller. It holds no clock: each call brings `now`.
+
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod ack_policy;
+pub mod congestion;
+pub mod handshake;
+pub mod receive;
+pub mod recovery;
+pub mod rtt;
+pub mod scoreboard;
 pub mod state;
+pub mod tcb;
+pub mod timers;
+pub mod transmit;

@@ -1,0 +1,332 @@
+//! What the application asks of an endpoint.
+
+use super::{Endpoint, Event};
+use crate::base::config::ConnectionConfig;
+use crate::base::error::{
+    AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,
+};
+use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
+use crate::base::time::Instant;
+use crate::mptcp::connection::{Connection, InitialSubflow};
+use crate::mptcp::key::HostKey;
+use crate::tcp::tcb::Tcb;
+use crate::wire::mptcp_option::{Key, Nonce};
+use crate::wire::packet::FourTuple;
+use bytes::Bytes;
+use std::net::{IpAddr, SocketAddr};
+
+impl Endpoint {
+    /// Accepts connections to `local`; an unspecified address stands for every local one.
+    ///
+    /// # Errors
+    /// Somebody listens there already, or the port is 0.
+    pub fn listen(
+        &mut self,
+        local: SocketAddr,
+        config: ConnectionConfig,
+    ) -> Result<ListenerId, ListenError> {
+        self.listeners.add(local, config)
+    }
+
+    /// Stops listening; connections not accepted yet are reset.
+    pub fn close_listener(&mut self, now: Instant, listener: ListenerId) {
+        let Some(_) = self.listeners.remove(listener) else {
+            return;
+        };
+        for id in self.connections.ids() {
+            if let Some(entry) = self.connections.get_mut(id)
+                && entry.listener == Some(listener)
+            {
+                entry.connection.abort(now, CloseReason::Aborted);
+                entry.connection.release(now);
+                self.after(now, id);
+            }
+        }
+        self.events
+            .retain(|event| *event != Event::Incoming(listener));
+    }
+
+    /// The next connection of a listener that is established and not yet accepted.
+    pub fn accept(&mut self, listener: ListenerId) -> Option<ConnectionId> {
+        let waiting = self.listeners.get_mut(listener)?;
+        let id = waiting.queue.pop_front()?;
+        waiting.pending = waiting.pending.saturating_sub(1);
+        if let Some(entry) = self.connections.get_mut(id) {
+            entry.listener = None;
+        }
+        Some(id)
+    }
+
+    /// Starts a connection; `Event::Connected` or `Event::Closed` tells how it went.
+    /// `local` may leave the address unspecified and the port 0; `None` leaves both open.
+    ///
+    /// # Errors
+    /// The addresses do not work: see [`ConnectError`].
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        config: ConnectionConfig,
+    ) -> Result<ConnectionId, ConnectError> {
+        if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
+            return Err(ConnectError::InvalidRemote(remote));
+        }
+        let (tuple, interface) = self.choose_local(local, remote)?;
+        let mut config = config;
+        let key = self.new_key(config.version);
+        // Without a free token there is no MPTCP (RFC 6824 §3.1); plain TCP needs no key.
+        config.mptcp &= key.is_some();
+        let key = key.unwrap_or_else(|| HostKey::new(config.version, Key(0)));
+        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config));
+        let initial = InitialSubflow {
+            tuple,
+            interface,
+            tcb,
+        };
+        let mptcp = config.mptcp;
+        let id = self
+            .connections
+            .insert(None, |id| Connection::connect(id, config, key, initial));
+        if mptcp {
+            self.demux.insert_token(key.token, id);
+        }
+        self.demux.insert(tuple, id, SubflowId(0));
+        Ok(id)
+    }
+
+    /// Queues as much of `data` as there is room for; returns how much that was.
+    ///
+    /// # Errors
+    /// Nothing could be taken: see [`WriteError`].
+    pub fn write(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        data: &[u8],
+    ) -> Result<usize, WriteError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(WriteError::UnknownConnection)?;
+        let written = entry.connection.write(data)?;
+        self.after(now, connection);
+        Ok(written)
+    }
+
+    /// As `write`, without a copy; takes from the front of `data` what there is room for.
+    ///
+    /// # Errors
+    /// Nothing could be taken: see [`WriteError`].
+    pub fn write_bytes(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        data: &mut Bytes,
+    ) -> Result<usize, WriteError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(WriteError::UnknownConnection)?;
+        let written = entry.connection.write_bytes(data)?;
+        self.after(now, connection);
+        Ok(written)
+    }
+
+    /// Reads into `buffer`; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// There is nothing to read: see [`ReadError`].
+    pub fn read(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        buffer: &mut [u8],
+    ) -> Result<usize, ReadError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(ReadError::UnknownConnection)?;
+        let read = entry.connection.read(buffer)?;
+        self.after(now, connection);
+        Ok(read)
+    }
+
+    /// Reads up to `max` bytes without a copy; `None` is the end of the stream.
+    ///
+    /// # Errors
+    /// There is nothing to read: see [`ReadError`].
+    pub fn read_chunk(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        max: usize,
+    ) -> Result<Option<Bytes>, ReadError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(ReadError::UnknownConnection)?;
+        let chunk = entry.connection.read_chunk(max)?;
+        self.after(now, connection);
+        Ok(chunk)
+    }
+
+    /// Ends the sending direction once everything written is sent (DATA_FIN, or FIN of plain TCP).
+    ///
+    /// # Errors
+    /// The connection has ended or does not exist.
+    pub fn shutdown(&mut self, now: Instant, connection: ConnectionId) -> Result<(), WriteError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(WriteError::UnknownConnection)?;
+        entry.connection.shutdown(now)?;
+        self.after(now, connection);
+        Ok(())
+    }
+
+    /// Ends the connection at once (MP_FASTCLOSE, or RST of plain TCP).
+    ///
+    /// # Errors
+    /// The connection does not exist.
+    pub fn abort(&mut self, now: Instant, connection: ConnectionId) -> Result<(), AbortError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(AbortError::UnknownConnection)?;
+        entry.connection.abort(now, CloseReason::Aborted);
+        self.after(now, connection);
+        Ok(())
+    }
+
+    /// The application is done with this id: both directions end in order (at once if data is
+    /// unread), and the connection is forgotten when it has ended. The id is invalid from now on.
+    pub fn release(&mut self, now: Instant, connection: ConnectionId) {
+        if let Some(entry) = self.connections.get_mut(connection) {
+            entry.connection.release(now);
+            self.after(now, connection);
+        }
+    }
+
+    /// Opens a further subflow from a local address to a remote one.
+    ///
+    /// # Errors
+    /// The connection cannot take one now, or the addresses do not work.
+    pub fn open_subflow(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        local: IpAddr,
+        remote: SocketAddr,
+        backup: bool,
+    ) -> Result<SubflowId, SubflowError> {
+        let entry = self
+            .connections
+            .get(connection)
+            .ok_or(SubflowError::UnknownConnection)?;
+        if !entry.connection.can_open_subflow() {
+            return Err(SubflowError::NotMultipath);
+        }
+        let config = entry.connection.config().clone();
+        let (tuple, interface) = self.choose_local(Some(SocketAddr::new(local, 0)), remote)?;
+        let nonce = Nonce(self.rng.next_u32());
+        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config));
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(SubflowError::UnknownConnection)?;
+        let id = entry
+            .connection
+            .open_subflow(tuple, interface, tcb, nonce, backup);
+        self.demux.insert(tuple, connection, id);
+        self.connections.mark_ready(connection);
+        Ok(id)
+    }
+
+    /// Closes a subflow in order; what it had not delivered goes to the others.
+    ///
+    /// # Errors
+    /// There is no such connection, or no such subflow that is open.
+    pub fn close_subflow(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        subflow: SubflowId,
+    ) -> Result<(), SubflowError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(SubflowError::UnknownConnection)?;
+        if !entry.connection.close_subflow(now, subflow) {
+            return Err(SubflowError::UnknownSubflow);
+        }
+        self.after(now, connection);
+        Ok(())
+    }
+
+    /// Asks the peer to treat a subflow as backup or as regular (MP_PRIO), and does so itself.
+    ///
+    /// # Errors
+    /// There is no such connection, or no such established subflow of an MPTCP connection.
+    pub fn set_backup(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        subflow: SubflowId,
+        backup: bool,
+    ) -> Result<(), SubflowError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(SubflowError::UnknownConnection)?;
+        if !entry.connection.set_backup(subflow, backup) {
+            return Err(SubflowError::UnknownSubflow);
+        }
+        self.after(now, connection);
+        Ok(())
+    }
+
+    /// The local end of a new subflow: as asked for, or the first address of the family that is
+    /// up, and a free port.
+    fn choose_local(
+        &mut self,
+        wanted: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> Result<(FourTuple, InterfaceId), ConnectError> {
+        let address = match wanted
+            .map(|wanted| wanted.ip())
+            .filter(|ip| !ip.is_unspecified())
+        {
+            Some(address) => address,
+            None => self
+                .interfaces
+                .usable()
+                .find(|address| address.is_ipv4() == remote.is_ipv4())
+                .ok_or(ConnectError::NoLocalAddress(remote))?,
+        };
+        if address.is_ipv4() != remote.is_ipv4() {
+            return Err(ConnectError::NoLocalAddress(remote));
+        }
+        let interface = self
+            .interfaces
+            .of(address)
+            .ok_or(ConnectError::UnknownLocalAddress(address))?;
+        let tuple = |port| FourTuple {
+            local: SocketAddr::new(address, port),
+            remote,
+        };
+        let port = match wanted.map_or(0, |wanted| wanted.port()) {
+            0 => {
+                let demux = &self.demux;
+                self.ports
+                    .select(address, remote, |port| !demux.contains(&tuple(port)))
+                    .ok_or(ConnectError::NoFreePort(remote))?
+            }
+            port if self.demux.contains(&tuple(port)) => {
+                return Err(ConnectError::AddressInUse(SocketAddr::new(address, port)));
+            }
+            port => port,
+        };
+        Ok((tuple(port), interface))
+    }
+}

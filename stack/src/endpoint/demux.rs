@@ -1,0 +1,119 @@
+//! Which subflow a segment belongs to, and which connection a token names.
+
+use crate::base::id::{ConnectionId, SubflowId};
+use crate::base::rng::SeededRng;
+use crate::wire::mptcp_option::Token;
+use crate::wire::packet::FourTuple;
+use core::hash::{BuildHasher, Hash, Hasher};
+use siphasher::sip::SipHasher13;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// Tables keyed by a secret, so that nobody outside can make entries collide.
+#[derive(Debug)]
+pub(super) struct Demux {
+    subflows: HashMap<Key, (ConnectionId, SubflowId), Keyed>,
+    tokens: HashMap<Token, ConnectionId, Keyed>,
+}
+
+impl Demux {
+    pub(super) fn new(rng: &mut SeededRng) -> Self {
+        let keyed = Keyed(rng.next_key());
+        Self {
+            subflows: HashMap::with_hasher(keyed),
+            tokens: HashMap::with_hasher(keyed),
+        }
+    }
+
+    pub(super) fn subflow(&self, tuple: &FourTuple) -> Option<(ConnectionId, SubflowId)> {
+        self.subflows.get(&Key(*tuple)).copied()
+    }
+
+    pub(super) fn contains(&self, tuple: &FourTuple) -> bool {
+        self.subflows.contains_key(&Key(*tuple))
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        tuple: FourTuple,
+        connection: ConnectionId,
+        subflow: SubflowId,
+    ) {
+        self.subflows.insert(Key(tuple), (connection, subflow));
+    }
+
+    /// Removes an entry, if it still belongs to this subflow.
+    pub(super) fn remove(
+        &mut self,
+        tuple: FourTuple,
+        connection: ConnectionId,
+        subflow: SubflowId,
+    ) {
+        if self.subflow(&tuple) == Some((connection, subflow)) {
+            self.subflows.remove(&Key(tuple));
+        }
+    }
+
+    pub(super) fn token(&self, token: Token) -> Option<ConnectionId> {
+        self.tokens.get(&token).copied()
+    }
+
+    pub(super) fn insert_token(&mut self, token: Token, connection: ConnectionId) {
+        self.tokens.insert(token, connection);
+    }
+
+    pub(super) fn remove_token(&mut self, token: Token, connection: ConnectionId) {
+        if self.token(token) == Some(connection) {
+            self.tokens.remove(&token);
+        }
+    }
+}
+
+/// A four-tuple that is hashed in one piece: it is looked up for every packet.
+#[derive(Debug, PartialEq, Eq)]
+struct Key(FourTuple);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        write_tuple(state, &self.0);
+    }
+}
+
+/// Feeds a four-tuple to a hasher: 12 bytes for IPv4, 36 for IPv6.
+pub(super) fn write_tuple(hasher: &mut impl Hasher, tuple: &FourTuple) {
+    let mut bytes = [0; 36];
+    let local = write_address(&mut bytes, tuple.local);
+    let remote = write_address(&mut bytes[local..], tuple.remote);
+    hasher.write(&bytes[..local + remote]);
+}
+
+fn write_address(out: &mut [u8], address: SocketAddr) -> usize {
+    let len = match address.ip() {
+        IpAddr::V4(ip) => {
+            out[..4].copy_from_slice(&ip.octets());
+            4
+        }
+        IpAddr::V6(ip) => {
+            out[..16].copy_from_slice(&ip.octets());
+            16
+        }
+    };
+    out[len..len + 2].copy_from_slice(&address.port().to_be_bytes());
+    len + 2
+}
+
+#[derive(Clone, Copy)]
+struct Keyed([u8; 16]);
+
+impl core::fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Keyed(..)")
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = SipHasher13;
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_key(&self.0)
+    }
+}

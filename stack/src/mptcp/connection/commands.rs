@@ -1,0 +1,240 @@
+//! What the application asks for, and how a connection ends.
+
+use super::{Connection, Effect};
+use crate::base::config::Version;
+use crate::base::error::{CloseReason, ReadError, WriteError};
+use crate::base::id::SubflowId;
+use crate::base::time::Instant;
+use crate::mptcp::data_send::DataFin;
+use crate::mptcp::state::{DataEvent, DataState};
+use crate::mptcp::subflow::Role;
+use crate::wire::mptcp_option::{MpTcpRst, MptcpOption, ResetReason};
+use bytes::Bytes;
+
+impl Connection {
+    /// Queues a copy of as much of `data` as there is room for.
+    pub fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
+        self.check_writable(data.is_empty())?;
+        Ok(self.send.write(data))
+    }
+
+    /// Queues `data` itself, as much of it as there is room for.
+    pub fn write_bytes(&mut self, data: &mut Bytes) -> Result<usize, WriteError> {
+        self.check_writable(data.is_empty())?;
+        Ok(self.send.write_bytes(data))
+    }
+
+    fn check_writable(&mut self, nothing: bool) -> Result<(), WriteError> {
+        if let Some(reason) = self.closed {
+            return Err(WriteError::Closed(reason));
+        }
+        if !self.state.can_write() {
+            return Err(WriteError::ShutDown);
+        }
+        if self.send.room() == 0 && !nothing {
+            self.writer_waits = true;
+            return Err(WriteError::Blocked);
+        }
+        Ok(())
+    }
+
+    /// Reads into `buffer`; 0 is the end of the stream.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        if self.receive.readable() == 0 && !buffer.is_empty() {
+            return self.nothing_to_read().map(|()| 0);
+        }
+        let read = self.receive.read(buffer);
+        self.announce_window_if_useful();
+        Ok(read)
+    }
+
+    /// Reads up to `max` bytes as they lie; `None` is the end of the stream.
+    pub fn read_chunk(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
+        match self.receive.read_chunk(max) {
+            Some(chunk) => {
+                self.announce_window_if_useful();
+                Ok(Some(chunk))
+            }
+            None => self.nothing_to_read().map(|()| None),
+        }
+    }
+
+    /// `Ok` at the end of the stream.
+    fn nothing_to_read(&mut self) -> Result<(), ReadError> {
+        if self.receive.is_finished() {
+            return Ok(());
+        }
+        match self.closed {
+            Some(reason) => Err(ReadError::Closed(reason)),
+            None => {
+                self.reader_waits = true;
+                Err(ReadError::Blocked)
+            }
+        }
+    }
+
+    /// Reading has opened the window: the peer hears of it on every subflow, as each keeps a
+    /// window of its own (protocol reference 3.5).
+    fn announce_window_if_useful(&mut self) {
+        let mss = self.subflows[0].tcb.mss;
+        if self.receive.should_announce(mss) {
+            for subflow in self
+                .subflows
+                .iter_mut()
+                .filter(|subflow| subflow.is_established())
+            {
+                subflow.tcb.ack.require_now();
+            }
+        }
+    }
+
+    /// Ends the sending direction behind what was written.
+    pub fn shutdown(&mut self, now: Instant) -> Result<(), WriteError> {
+        if let Some(reason) = self.closed {
+            return Err(WriteError::Closed(reason));
+        }
+        self.transition(DataEvent::SendDataFin);
+        self.send.finish();
+        self.arm_data_timer(now);
+        Ok(())
+    }
+
+    /// The application is done with the connection.
+    pub fn release(&mut self, now: Instant) {
+        self.released = true;
+        if self.closed.is_some() {
+            return;
+        }
+        if self.receive.readable() > 0 {
+            // RFC 1122 §4.2.2.13: unread data must not look delivered.
+            self.abort(now, CloseReason::Aborted);
+        } else {
+            // A connection that has ended is not an error here.
+            let _ = self.shutdown(now);
+            self.limit_waiting_for_the_peer(now);
+        }
+    }
+
+    /// Ends at once: RST on every subflow, with MP_FASTCLOSE for the connection
+    /// (RFC 6824 §3.5, RFC 8684 §3.5).
+    pub fn abort(&mut self, now: Instant, reason: CloseReason) {
+        if self.closed.is_some() {
+            return;
+        }
+        if let Some((version, key)) = self.session().map(|s| (s.version, s.remote.key)) {
+            for index in 0..self.subflows.len() {
+                let id = self.subflows[index].id;
+                if version == Version::V0 && self.subflows[index].can_signal() {
+                    // Version 0 has it on an acknowledgment; the RST follows.
+                    self.queue_signal(MptcpOption::Fastclose(key), Some(id));
+                }
+            }
+        }
+        self.end(now, reason);
+    }
+
+    /// The peer's MP_FASTCLOSE.
+    pub(super) fn closed_by_fastclose(&mut self, now: Instant) {
+        self.end(now, CloseReason::ResetByPeer);
+    }
+
+    /// Closes one subflow in order.
+    pub fn close_subflow(&mut self, now: Instant, id: SubflowId) -> bool {
+        let Some(index) = self.position(id) else {
+            return false;
+        };
+        if self.subflows[index].is_closed() {
+            return false;
+        }
+        match self.subflows[index].role {
+            Role::Initial | Role::Joined => {
+                self.move_data_away(now, index);
+                self.close_one_subflow(index);
+            }
+            Role::Joining { .. } | Role::PreEstablished { .. } | Role::Answering { .. } => {
+                self.reset_subflow(now, index, ResetReason::Unspecified);
+            }
+        }
+        true
+    }
+
+    /// Our DATA_FIN may have been acknowledged.
+    pub(super) fn check_fin_acknowledged(&mut self) {
+        if self.send.fin() != DataFin::Acknowledged {
+            return;
+        }
+        let before = self.state;
+        self.transition(DataEvent::DataFinAcknowledged);
+        if self.state != before {
+            self.effects.push_back(Effect::Flushed);
+            self.check_finished();
+        }
+    }
+
+    /// Closes subflows once our DATA_FIN is acknowledged (RFC 6824 §3.3.3), and tells the
+    /// application once both directions are finished.
+    pub(super) fn check_finished(&mut self) {
+        if self.send.fin() == DataFin::Acknowledged && self.session().is_some() {
+            self.close_subflows_wanted = true;
+        }
+        if self.state.is_finished() && self.closed.is_none() {
+            self.closed = Some(CloseReason::Finished);
+            self.effects
+                .push_back(Effect::Closed(CloseReason::Finished));
+            self.wake_reader();
+        }
+    }
+
+    /// A peer that never finishes must not keep a connection that nobody reads.
+    pub(super) fn limit_waiting_for_the_peer(&mut self, now: Instant) {
+        let waits = matches!(
+            self.state,
+            DataState::FinWait2 | DataState::TimeWait | DataState::Closed
+        );
+        if self.released && waits {
+            self.deadlines
+                .give_up
+                .get_or_insert(now + self.config.close_timeout);
+        }
+    }
+
+    /// The connection is over for the application; subflows that are open are reset, unless it
+    /// ended in order.
+    pub(super) fn end(&mut self, now: Instant, reason: CloseReason) {
+        let orderly =
+            reason == CloseReason::Finished && self.subflows.iter().all(|s| s.is_closed());
+        if !orderly {
+            for index in 0..self.subflows.len() {
+                if !self.subflows[index].is_closed() {
+                    self.subflows[index].reset_with = Some(MpTcpRst {
+                        transient: false,
+                        reason: ResetReason::Unspecified,
+                    });
+                }
+            }
+        }
+        if reason != CloseReason::Finished {
+            self.transition(DataEvent::Reset);
+            self.send.clear();
+            self.receive.clear();
+        }
+        self.deadlines = super::Deadlines::default();
+        if self.closed.is_none() {
+            self.closed = Some(reason);
+            self.effects.push_back(Effect::Closed(reason));
+            self.wake_reader();
+            if core::mem::take(&mut self.writer_waits) {
+                self.effects.push_back(Effect::Writable);
+            }
+        }
+        // Subflows that never got beyond their SYN, or cannot send any more, end without a word.
+        for index in 0..self.subflows.len() {
+            let subflow = &mut self.subflows[index];
+            let silent = !subflow.link_up || !subflow.tcb.state.is_synchronized();
+            if subflow.reset_with.is_some() && !subflow.is_closed() && silent {
+                subflow.tcb.close_at_once();
+                self.subflow_closed(now, index);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! MP_CAPABLE and MP_JOIN handshakes, and the ways back to plain TCP.
+
+use super::{Connection, Effect, Side, capable_of};
+use crate::base::seq::DataSeq;
+use crate::base::time::{Duration, Instant};
+use crate::mptcp::handshake::{Protocol, Session};
+use crate::mptcp::key::JoinHmac;
+use crate::mptcp::subflow::Role;
+use crate::wire::mptcp_option::{MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason};
+use crate::wire::tcp_option::TcpOptions;
+
+/// How long the third ACK of a join waits to be acknowledged before it is sent again, at first.
+const THIRD_ACK_INTERVAL: Duration = Duration::from_millis(250);
+
+impl Connection {
+    /// A subflow's TCP handshake is complete: what does MPTCP say to it?
+    pub(super) fn subflow_handshake(
+        &mut self,
+        now: Instant,
+        index: usize,
+        options: &TcpOptions,
+        window: u64,
+    ) {
+        match self.subflows[index].role.clone() {
+            Role::Initial => self.initial_handshake(options, window),
+            Role::Joining { nonce } => self.join_answered(now, index, nonce, options),
+            Role::Answering {
+                local_nonce,
+                remote_nonce,
+            } => {
+                self.join_completed(now, index, local_nonce, remote_nonce, options);
+            }
+            Role::PreEstablished { .. } | Role::Joined => {}
+        }
+    }
+
+    fn initial_handshake(&mut self, options: &TcpOptions, window: u64) {
+        let capable = capable_of(&options.mptcp);
+        let session = match &self.protocol {
+            Protocol::Offered(offer) => capable.and_then(|option| offer.answered(option)),
+            Protocol::Answered(answer) => match capable {
+                Some(option) => answer.completed(option),
+                // Version 0: a DSS stands in for a lost third ACK (protocol 3.2).
+                None if options.dss.is_some() => answer.completed_by_dss(),
+                None => None,
+            },
+            Protocol::Mptcp(_) | Protocol::Plain => None,
+        };
+        match session {
+            Some(session) => self.start_session(session),
+            None => self.become_plain(),
+        }
+        // The first right edge: the peer has acknowledged nothing of the data yet.
+        self.send.acknowledge_offset(0, window);
+        self.effects
+            .push_back(Effect::Established(self.protocol_info()));
+    }
+
+    fn start_session(&mut self, session: Session) {
+        self.receive.set_idsn(session.remote.idsn);
+        self.protocol = Protocol::Mptcp(session);
+        if self.side == Side::Listener {
+            // We know that the peer is there; it may have to wait for a DSS of ours to join.
+            self.subflows[0].tcb.ack.require_now();
+        }
+    }
+
+    /// The SYN/ACK of our MP_JOIN (RFC 6824 §3.2).
+    fn join_answered(&mut self, now: Instant, index: usize, nonce: Nonce, options: &TcpOptions) {
+        let answer = options.mptcp.iter().find_map(|option| {
+            let MptcpOption::Join(MpJoin::SynAck {
+                backup,
+                address_id,
+                hmac,
+                nonce,
+            }) = option
+            else {
+                return None;
+            };
+            Some((*backup, *address_id, *hmac, *nonce))
+        });
+        let (Some((backup, address_id, received, remote_nonce)), Some(session)) =
+            (answer, self.session())
+        else {
+            self.reset_subflow(now, index, ResetReason::MptcpSpecific);
+            return;
+        };
+        let ours = (session.local.key, nonce);
+        let theirs = (session.remote.key, remote_nonce);
+        if !JoinHmac::new(session.version, theirs, ours).matches(&received) {
+            self.reset_subflow(now, index, ResetReason::MptcpSpecific);
+            return;
+        }
+        let hmac = JoinHmac::new(session.version, ours, theirs);
+        let subflow = &mut self.subflows[index];
+        subflow.backup = backup;
+        subflow.remote_id = address_id;
+        subflow.role = Role::PreEstablished {
+            hmac,
+            resend_at: now + THIRD_ACK_INTERVAL,
+            resent: 0,
+        };
+        subflow.tcb.ack.require_now();
+    }
+
+    /// The third ACK of the peer's MP_JOIN.
+    fn join_completed(
+        &mut self,
+        now: Instant,
+        index: usize,
+        local_nonce: Nonce,
+        remote_nonce: Nonce,
+        options: &TcpOptions,
+    ) {
+        let received = options.mptcp.iter().find_map(|option| {
+            let MptcpOption::Join(MpJoin::Ack { hmac }) = option else {
+                return None;
+            };
+            Some(*hmac)
+        });
+        let proven = self.session().is_some_and(|session| {
+            let theirs = (session.remote.key, remote_nonce);
+            let ours = (session.local.key, local_nonce);
+            let expected = JoinHmac::new(session.version, theirs, ours);
+            received.is_some_and(|received| expected.matches(&received))
+        });
+        if proven {
+            self.joined(index);
+            // RFC 6824 §3.2: the initiator waits for this acknowledgment before it sends data.
+            self.subflows[index].tcb.ack.require_now();
+        } else {
+            self.effects.push_back(Effect::JoinRefused);
+            self.reset_subflow(now, index, ResetReason::MptcpSpecific);
+        }
+    }
+
+    /// Any acknowledgment of our third ACK completes the join.
+    pub(super) fn check_pre_established(&mut self, index: usize) {
+        if matches!(self.subflows[index].role, Role::PreEstablished { .. }) {
+            self.joined(index);
+        }
+    }
+
+    /// Gives up MPTCP for this connection (RFC 6824 §3.6, RFC 8684 §3.7): only possible while
+    /// its one subflow has carried the whole stream.
+    pub(super) fn fall_back(&mut self, now: Instant) {
+        self.become_plain();
+        self.acknowledge_by_subflow();
+        self.arm_data_timer(now);
+    }
+
+    /// Without DATA_ACKs the subflow's acknowledgments free data and open the window.
+    pub(super) fn acknowledge_by_subflow(&mut self) {
+        let tcb = &self.subflows[0].tcb;
+        self.send
+            .acknowledge_offset(tcb.bytes_acked, u64::from(tcb.snd_wnd));
+    }
+
+    /// From here on the subflow's stream is the connection's, in both directions.
+    pub(super) fn become_plain(&mut self) {
+        if matches!(self.protocol, Protocol::Plain) {
+            return;
+        }
+        self.protocol = Protocol::Plain;
+        self.signals.clear();
+        self.unechoed.clear();
+        self.deadlines.paths = None;
+        self.deadlines.announce = None;
+        let waiting: Vec<_> = self.subflows[0].received.take_waiting().collect();
+        for (_, bytes) in waiting {
+            self.receive.insert(self.receive.rcv_nxt(), bytes);
+        }
+        if self.receive.readable() > 0 {
+            self.wake_reader();
+        }
+        self.effects.push_back(Effect::FellBack);
+    }
+
+    /// A mapping's checksum is wrong: a middlebox has changed the bytes. Everything from this
+    /// DSN on is not to be trusted, so the subflow ends and the peer learns why
+    /// (RFC 6824 §3.6, RFC 8684 §3.7).
+    pub(super) fn checksum_failed(&mut self, now: Instant, index: usize, dsn: DataSeq) {
+        let id = self.subflows[index].id;
+        self.queue_signal(MptcpOption::Fail(dsn), Some(id));
+        self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
+    }
+
+    /// Lets a subflow end with RST, and its data go elsewhere.
+    pub(super) fn reset_subflow(&mut self, now: Instant, index: usize, reason: ResetReason) {
+        if self.subflows[index].reset_with.is_some() || self.subflows[index].is_closed() {
+            return;
+        }
+        self.subflows[index].reset_with = Some(MpTcpRst {
+            transient: false,
+            reason,
+        });
+        self.move_data_away(now, index);
+    }
+}

@@ -1,0 +1,392 @@
+//! One connection: the data level, its subflows, and what it wants from the endpoint.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | the parts, making a connection, snapshots |
+//! | `receive` | a segment of a subflow arrives |
+//! | `establish` | MP_CAPABLE and MP_JOIN handshakes, fallback |
+//! | `transmit` | the next segment to send |
+//! | `timeouts` | deadlines |
+//! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
+//! | `paths` | addresses and the path manager |
+//! | `commands` | what the application asks for, and the data-level states |
+
+mod commands;
+mod establish;
+mod paths;
+mod receive;
+mod subflows;
+mod timeouts;
+mod transmit;
+
+pub use receive::Answer as SegmentAnswer;
+pub use subflows::JoinRequest;
+pub use transmit::Interfaces;
+
+use super::data_receive::DataReceive;
+use super::data_send::DataSend;
+use super::handshake::{Answer, Offer, Protocol, Session};
+use super::key::HostKey;
+use super::path_manager::{AddressBook, FullMesh, PathManager};
+use super::scheduler::{MinRtt, Scheduler};
+use super::state::{DataEvent, DataState};
+use super::subflow::{Role, Subflow};
+use crate::base::config::{ConnectionConfig, Version};
+use crate::base::error::CloseReason;
+use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
+use crate::base::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+use crate::base::seq::DataSeq;
+use crate::base::time::Instant;
+use crate::tcp::tcb::Tcb;
+use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
+use crate::wire::packet::FourTuple;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+/// Something the endpoint must do or tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The handshake is complete.
+    Established(ConnectionProtocol),
+    /// There is something to read, for a reader that waited.
+    Readable,
+    /// There is room to write, for a writer that waited.
+    Writable,
+    /// Everything written, and the end, is acknowledged.
+    Flushed,
+    /// A further subflow is usable.
+    SubflowEstablished(SubflowId),
+    /// A subflow ended; its addresses are free.
+    SubflowClosed(SubflowId, FourTuple),
+    /// MPTCP was given up for plain TCP.
+    FellBack,
+    /// The connection ended.
+    Closed(CloseReason),
+    /// The path manager wants a subflow.
+    OpenSubflow {
+        /// From this local address.
+        local: IpAddr,
+        /// To this remote one.
+        remote: SocketAddr,
+        /// The peer's id for the remote address.
+        remote_id: AddressId,
+    },
+    /// A peer's MP_JOIN was refused.
+    JoinRefused,
+}
+
+/// Which side started the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Initiator,
+    Listener,
+}
+
+/// An option that goes out on an acknowledgment of its own or on any segment with room.
+#[derive(Clone, Debug)]
+struct Signal {
+    option: MptcpOption,
+    /// Only on this subflow.
+    on: Option<SubflowId>,
+}
+
+/// The deadlines of the data level.
+#[derive(Clone, Copy, Debug, Default)]
+struct Deadlines {
+    /// Data or DATA_FIN waits for a DATA_ACK.
+    data_retransmit: Option<Instant>,
+    /// The window is closed and nothing is in flight.
+    probe: Option<Instant>,
+    /// The path manager is asked.
+    paths: Option<Instant>,
+    /// Every subflow is gone, or the peer does not finish: then it is over.
+    give_up: Option<Instant>,
+    /// ADD_ADDR that were not echoed are sent again.
+    announce: Option<Instant>,
+}
+
+/// An MPTCP connection, or one that is plain TCP.
+#[derive(Debug)]
+pub struct Connection {
+    id: ConnectionId,
+    side: Side,
+    config: ConnectionConfig,
+    protocol: Protocol,
+    state: DataState,
+    send: DataSend,
+    receive: DataReceive,
+    /// In the order of opening; ids ascend.
+    subflows: Vec<Subflow>,
+    next_subflow: u32,
+    scheduler: Box<dyn Scheduler>,
+    path_manager: Box<dyn PathManager>,
+    addresses: AddressBook,
+    signals: VecDeque<Signal>,
+    /// Announcements that the peer has not echoed (version 1), and how often they were sent.
+    unechoed: Vec<(AddressId, IpAddr, u32)>,
+    deadlines: Deadlines,
+    /// Expiries of the data-level timer without progress.
+    data_backoff: u32,
+    probe_backoff: u32,
+    /// Joins that failed since one succeeded.
+    failed_joins: u32,
+    /// The bare DATA_FIN is to be sent.
+    send_data_fin: bool,
+    /// Our DATA_FIN is acknowledged: subflows are to be closed.
+    close_subflows_wanted: bool,
+    effects: VecDeque<Effect>,
+    reader_waits: bool,
+    writer_waits: bool,
+    closed: Option<CloseReason>,
+    released: bool,
+}
+
+/// What a new initial subflow needs.
+#[derive(Debug)]
+pub struct InitialSubflow {
+    /// Its addresses.
+    pub tuple: FourTuple,
+    /// Its interface.
+    pub interface: InterfaceId,
+    /// Its TCP connection, in SYN-SENT or SYN-RECEIVED.
+    pub tcb: Tcb,
+}
+
+impl Connection {
+    /// A connection whose SYN is to be sent, with MP_CAPABLE if the settings say so.
+    #[must_use]
+    pub fn connect(
+        id: ConnectionId,
+        config: ConnectionConfig,
+        key: HostKey,
+        initial: InitialSubflow,
+    ) -> Self {
+        let protocol = if config.mptcp {
+            Protocol::Offered(Offer {
+                version: config.version,
+                local: key,
+                checksum: config.checksum,
+                on_syn: true,
+            })
+        } else {
+            Protocol::Plain
+        };
+        Self::new(id, Side::Initiator, config, protocol, key.idsn, initial)
+    }
+
+    /// A connection made by a SYN; `answer` is there if it is answered with MP_CAPABLE.
+    #[must_use]
+    pub fn accept(
+        id: ConnectionId,
+        config: ConnectionConfig,
+        answer: Option<Answer>,
+        initial: InitialSubflow,
+    ) -> Self {
+        let idsn = answer
+            .as_ref()
+            .map_or(DataSeq(0), |answer| answer.local.idsn);
+        let protocol = answer.map_or(Protocol::Plain, Protocol::Answered);
+        Self::new(id, Side::Listener, config, protocol, idsn, initial)
+    }
+
+    fn new(
+        id: ConnectionId,
+        side: Side,
+        config: ConnectionConfig,
+        protocol: Protocol,
+        idsn: DataSeq,
+        initial: InitialSubflow,
+    ) -> Self {
+        let InitialSubflow {
+            tuple,
+            interface,
+            tcb,
+        } = initial;
+        let mut receive = DataReceive::new(DataSeq(0), config.receive_buffer);
+        if let Protocol::Answered(Answer {
+            remote: Some(remote),
+            ..
+        }) = &protocol
+        {
+            receive.set_idsn(remote.idsn);
+        }
+        Self {
+            id,
+            side,
+            send: DataSend::new(idsn, config.send_buffer),
+            receive,
+            config,
+            protocol,
+            state: DataState::Established,
+            subflows: vec![Subflow::new(
+                SubflowId(0),
+                tuple,
+                interface,
+                tcb,
+                Role::Initial,
+            )],
+            next_subflow: 1,
+            scheduler: Box::new(MinRtt),
+            path_manager: Box::new(FullMesh),
+            addresses: AddressBook::new(tuple.local.ip(), tuple.remote),
+            signals: VecDeque::new(),
+            unechoed: Vec::new(),
+            deadlines: Deadlines::default(),
+            data_backoff: 0,
+            probe_backoff: 0,
+            failed_joins: 0,
+            send_data_fin: false,
+            close_subflows_wanted: false,
+            effects: VecDeque::new(),
+            reader_waits: true,
+            writer_waits: false,
+            closed: None,
+            released: false,
+        }
+    }
+
+    /// Our token, while MPTCP is spoken or offered.
+    #[must_use]
+    pub fn token(&self) -> Option<Token> {
+        match &self.protocol {
+            Protocol::Offered(offer) => Some(offer.local.token),
+            Protocol::Answered(answer) => Some(answer.local.token),
+            Protocol::Mptcp(session) => Some(session.local.token),
+            Protocol::Plain => None,
+        }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &ConnectionConfig {
+        &self.config
+    }
+
+    /// The next effect, if any.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// True once it ended, every subflow is closed, and the application is done with it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.released && self.closed.is_some() && self.subflows.iter().all(Subflow::is_closed)
+    }
+
+    /// Why it ended, if it did.
+    #[must_use]
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.closed
+    }
+
+    /// A snapshot.
+    #[must_use]
+    pub fn info(&self) -> ConnectionInfo {
+        let initial = self.addresses_of_initial();
+        ConnectionInfo {
+            id: self.id,
+            protocol: self.protocol_info(),
+            checksum: self.session().is_some_and(|session| session.checksum),
+            local: initial.local,
+            remote: initial.remote,
+            bytes_written: self.send.end(),
+            bytes_acked: self.send.una(),
+            bytes_received: self.receive.bytes_received(),
+            bytes_reinjected: self.send.bytes_reinjected(),
+            closed: self.closed,
+        }
+    }
+
+    /// Snapshots of the subflows, in the order of opening.
+    #[must_use]
+    pub fn subflow_infos(&self) -> Vec<SubflowInfo> {
+        self.subflows.iter().map(Subflow::info).collect()
+    }
+
+    /// Addresses of subflows that are not closed.
+    pub fn tuples(&self) -> impl Iterator<Item = FourTuple> + '_ {
+        self.subflows
+            .iter()
+            .filter(|subflow| !subflow.is_closed())
+            .map(|subflow| subflow.tuple)
+    }
+
+    fn addresses_of_initial(&self) -> FourTuple {
+        self.subflows[0].tuple
+    }
+
+    fn protocol_info(&self) -> ConnectionProtocol {
+        match &self.protocol {
+            Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
+            Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
+            Protocol::Plain => ConnectionProtocol::Tcp,
+        }
+    }
+
+    fn session(&self) -> Option<&Session> {
+        match &self.protocol {
+            Protocol::Mptcp(session) => Some(session),
+            Protocol::Offered(_) | Protocol::Answered(_) | Protocol::Plain => None,
+        }
+    }
+
+    fn session_mut(&mut self) -> Option<&mut Session> {
+        match &mut self.protocol {
+            Protocol::Mptcp(session) => Some(session),
+            Protocol::Offered(_) | Protocol::Answered(_) | Protocol::Plain => None,
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        matches!(self.protocol, Protocol::Plain)
+    }
+
+    fn version(&self) -> Option<Version> {
+        match &self.protocol {
+            Protocol::Offered(offer) => Some(offer.version),
+            Protocol::Answered(answer) => Some(answer.version),
+            Protocol::Mptcp(session) => Some(session.version),
+            Protocol::Plain => None,
+        }
+    }
+
+    /// Position of a subflow; ids ascend.
+    fn position(&self, id: SubflowId) -> Option<usize> {
+        self.subflows
+            .binary_search_by_key(&id, |subflow| subflow.id)
+            .ok()
+    }
+
+    /// Applies an event to the data-level state machine.
+    fn transition(&mut self, event: DataEvent) {
+        if let Some(next) = self.state.next(event) {
+            self.state = next;
+        }
+    }
+
+    /// The application's reader has something new to look at.
+    fn wake_reader(&mut self) {
+        if core::mem::take(&mut self.reader_waits) {
+            self.effects.push_back(Effect::Readable);
+        }
+    }
+
+    /// The application's writer can go on, once an eighth of the buffer is free: waking it for
+    /// every acknowledged segment would cost more than it brings.
+    fn wake_writer(&mut self) {
+        if self.writer_waits && self.send.room() >= (self.config.send_buffer / 8).max(1) {
+            self.writer_waits = false;
+            self.effects.push_back(Effect::Writable);
+        }
+    }
+}
+
+/// The MP_CAPABLE of a segment, if any.
+fn capable_of(options: &[MptcpOption]) -> Option<&MpCapable> {
+    options.iter().find_map(|option| {
+        let MptcpOption::Capable(capable) = option else {
+            return None;
+        };
+        Some(capable)
+    })
+}

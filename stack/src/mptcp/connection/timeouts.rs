@@ -1,0 +1,228 @@
+//! The deadlines of a connection and its subflows.
+
+use super::Connection;
+use crate::base::error::CloseReason;
+use crate::base::time::{Duration, Instant};
+use crate::mptcp::data_send::DataFin;
+use crate::mptcp::handshake::Protocol;
+use crate::mptcp::subflow::Role;
+use crate::tcp::state::TcpState;
+use crate::tcp::tcb::Expired;
+use crate::wire::mptcp_option::ResetReason;
+
+/// A join whose SYN or third ACK goes unanswered this often is given up.
+const MAX_JOIN_TRIES: u32 = 5;
+/// RFC 9293 §3.8.3: R2 for SYNs is at least three minutes of waiting in all; applications give up
+/// long before. Six SYNs at doubling intervals wait 63 seconds.
+const MAX_SYN_TRIES: u32 = 6;
+/// The pause between zero-window probes grows to this (RFC 9293 §3.8.6.1).
+const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Connection {
+    /// The next time [`Self::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let deadlines = &self.deadlines;
+        let own = [
+            deadlines.data_retransmit,
+            deadlines.probe,
+            deadlines.paths,
+            deadlines.give_up,
+            deadlines.announce,
+        ];
+        let subflows = self
+            .subflows
+            .iter()
+            .filter(|s| !s.is_closed())
+            .flat_map(|subflow| {
+                let third_ack = match subflow.role {
+                    Role::PreEstablished { resend_at, .. } => Some(resend_at),
+                    Role::Initial
+                    | Role::Joining { .. }
+                    | Role::Answering { .. }
+                    | Role::Joined => None,
+                };
+                [subflow.tcb.timers.next(), third_ack]
+            });
+        own.into_iter().chain(subflows).flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for index in 0..self.subflows.len() {
+            if !self.subflows[index].is_closed() {
+                self.handle_subflow_timeout(now, index);
+            }
+        }
+        if take_due(&mut self.deadlines.data_retransmit, now) {
+            self.data_timed_out(now);
+        }
+        if take_due(&mut self.deadlines.probe, now) {
+            self.probe_backoff += 1;
+            for subflow in &mut self.subflows {
+                subflow.tcb.probe |= subflow.is_established();
+            }
+        }
+        if take_due(&mut self.deadlines.paths, now) {
+            self.update_paths(now);
+        }
+        if take_due(&mut self.deadlines.announce, now) {
+            self.announce_again(now);
+        }
+        if take_due(&mut self.deadlines.give_up, now) {
+            let reason = if self.state.is_finished() {
+                CloseReason::Finished
+            } else {
+                CloseReason::AllPathsLost
+            };
+            self.end(now, reason);
+        }
+    }
+
+    fn handle_subflow_timeout(&mut self, now: Instant, index: usize) {
+        match self.subflows[index].tcb.handle_timeout(now) {
+            Expired::Nothing => {}
+            Expired::Timeout => self.subflow_retransmits(now, index),
+            Expired::GivenUp => self.give_up_subflow(now, index),
+            Expired::TimeWaitOver => self.subflow_closed(now, index),
+        }
+        self.handle_third_ack_timeout(now, index);
+    }
+
+    fn subflow_retransmits(&mut self, now: Instant, index: usize) {
+        let subflow = &self.subflows[index];
+        let sent = subflow.tcb.syn_transmissions;
+        match (subflow.tcb.state, &subflow.role) {
+            (TcpState::SynSent | TcpState::SynReceived, Role::Initial) => {
+                if let Protocol::Offered(offer) = &mut self.protocol
+                    && sent >= self.config.syn_tries_with_mptcp
+                {
+                    // RFC 6824 §3.1: the path may drop SYNs with unknown options.
+                    offer.on_syn = false;
+                }
+                if sent >= MAX_SYN_TRIES {
+                    self.give_up_subflow(now, index);
+                }
+            }
+            (TcpState::SynSent | TcpState::SynReceived, _) => {
+                if sent >= MAX_JOIN_TRIES {
+                    self.give_up_subflow(now, index);
+                }
+            }
+            (_, _) => self.subflow_timed_out(now, index),
+        }
+    }
+
+    /// Nothing was heard for too long.
+    fn give_up_subflow(&mut self, now: Instant, index: usize) {
+        self.subflows[index].tcb.close_at_once();
+        self.subflow_closed(now, index);
+        if self.closed.is_none() && self.session().is_none() {
+            self.end(now, CloseReason::TimedOut);
+        }
+    }
+
+    /// RFC 6824 §3.2: the third ACK of a join is sent again until it is acknowledged.
+    fn handle_third_ack_timeout(&mut self, now: Instant, index: usize) {
+        let Role::PreEstablished {
+            resend_at, resent, ..
+        } = &mut self.subflows[index].role
+        else {
+            return;
+        };
+        if *resend_at > now {
+            return;
+        }
+        if *resent >= MAX_JOIN_TRIES {
+            self.reset_subflow(now, index, ResetReason::UnacceptablePerformance);
+            return;
+        }
+        *resent += 1;
+        *resend_at = now + Duration::from_millis(250 << *resent);
+        self.subflows[index].tcb.ack.require_now();
+    }
+
+    /// No DATA_ACK for a while, though subflows may have acknowledged: the head of the stream is
+    /// sent again, wherever it fits (protocol reference 5.4).
+    fn data_timed_out(&mut self, now: Instant) {
+        if self.session().is_none() || !self.send.is_outstanding() {
+            return;
+        }
+        self.data_backoff += 1;
+        let una = self.send.una();
+        let mss = self
+            .subflows
+            .iter()
+            .map(|subflow| subflow.tcb.mss)
+            .max()
+            .unwrap_or(536);
+        self.send.reinject(una..una + mss as u64);
+        if self.send.fin() == DataFin::Sent {
+            self.send_data_fin = true;
+        }
+        self.arm_data_timer(now);
+    }
+
+    /// Starts the data-level timer if something is outstanding and it does not run.
+    pub(super) fn arm_data_timer(&mut self, now: Instant) {
+        if self.session().is_none() || !self.send.is_outstanding() {
+            self.deadlines.data_retransmit = None;
+            return;
+        }
+        if self.deadlines.data_retransmit.is_none() {
+            let interval = self
+                .data_timeout()
+                .saturating_mul(1 << self.data_backoff.min(10));
+            self.deadlines.data_retransmit = Some(now + interval);
+        }
+    }
+
+    /// Twice the longest timeout of the working subflows: a subflow gets the chance to repair a
+    /// loss by itself first.
+    fn data_timeout(&self) -> Duration {
+        let working = self.subflows.iter().filter(|subflow| subflow.is_usable());
+        working
+            .map(|subflow| subflow.tcb.rtt.rto())
+            .max()
+            .unwrap_or(Duration::from_secs(1))
+            * 2
+    }
+
+    /// Starts or stops the probe timer: it runs while there is something to send, nothing in
+    /// flight that would bring an acknowledgment, and no room to send it.
+    pub(super) fn update_probe_timer(&mut self, now: Instant) {
+        let waiting =
+            (self.send.has_unsent() || self.send.has_reinjection()) && self.closed.is_none();
+        let mut established = false;
+        let quiet = self.subflows.iter().all(|subflow| {
+            established |= subflow.is_established();
+            subflow.is_closed() || subflow.tcb.is_all_acknowledged()
+        });
+        if !(waiting && quiet && established) {
+            self.deadlines.probe = None;
+            return;
+        }
+        if self.deadlines.probe.is_none() {
+            let rto = self
+                .subflows
+                .iter()
+                .filter(|s| s.is_established())
+                .map(|s| s.tcb.rtt.rto())
+                .min();
+            let interval = rto
+                .unwrap_or(Duration::from_secs(1))
+                .saturating_mul(1 << self.probe_backoff.min(16))
+                .min(MAX_PROBE_INTERVAL);
+            self.deadlines.probe = Some(now + interval);
+        }
+    }
+}
+
+/// Clears a deadline and returns true if it is due.
+fn take_due(deadline: &mut Option<Instant>, now: Instant) -> bool {
+    let due = deadline.is_some_and(|at| at <= now);
+    if due {
+        *deadline = None;
+    }
+    due
+}

@@ -1,0 +1,282 @@
+//! The receiving half of the data level: reassembly across subflows, the shared window, what the
+//! application has yet to read (RFC 6824 §3.3.4).
+
+use crate::base::num::{saturating_u16, saturating_u32, saturating_usize};
+use crate::base::seq::DataSeq;
+use crate::buffer::assembler::Assembler;
+use bytes::{Buf as _, Bytes};
+use std::collections::VecDeque;
+
+/// Payloads up to this size are copied when they have to wait: a small slice would pin the whole
+/// read buffer it came in.
+const COMPACT_BELOW: usize = 512;
+
+/// Bytes on their way from the subflows to the application.
+///
+/// Offsets count the payload bytes of the connection from 0; offset 0 has DSN IDSN + 1.
+#[derive(Debug)]
+pub struct DataReceive {
+    /// DSN of offset 0.
+    first: DataSeq,
+    assembler: Assembler,
+    /// In-order bytes that wait to be read.
+    queue: VecDeque<Bytes>,
+    queued: usize,
+    /// Largest right edge announced.
+    edge: u64,
+    /// Where the stream ends, once the peer said so.
+    fin: Option<u64>,
+    fin_reached: bool,
+    capacity: usize,
+}
+
+impl DataReceive {
+    /// Waits for data; `idsn` is the peer's, known later on some connections.
+    #[must_use]
+    pub fn new(idsn: DataSeq, capacity: usize) -> Self {
+        Self {
+            first: idsn + 1,
+            assembler: Assembler::new(0),
+            queue: VecDeque::new(),
+            queued: 0,
+            edge: 0,
+            fin: None,
+            fin_reached: false,
+            capacity,
+        }
+    }
+
+    /// The peer's IDSN became known; no data has been mapped yet.
+    pub fn set_idsn(&mut self, idsn: DataSeq) {
+        self.first = idsn + 1;
+    }
+
+    /// The next DSN expected: what a DATA_ACK says. A DATA_FIN that was reached counts.
+    #[must_use]
+    pub fn data_ack(&self) -> DataSeq {
+        self.rcv_nxt() + u64::from(self.fin_reached)
+    }
+
+    /// DSN after the last in-order byte.
+    #[must_use]
+    pub fn rcv_nxt(&self) -> DataSeq {
+        self.first + self.assembler.next_offset()
+    }
+
+    /// Bytes received in order since the start.
+    #[must_use]
+    pub fn bytes_received(&self) -> u64 {
+        self.assembler.next_offset()
+    }
+
+    /// Bytes that wait to be read.
+    #[must_use]
+    pub fn readable(&self) -> usize {
+        self.queued
+    }
+
+    /// The peer finished and everything before the end has arrived.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.fin_reached
+    }
+
+    /// Takes bytes of a subflow. What is old or beyond the window is dropped
+    /// (protocol reference 3.6, step 5). Returns whether the in-order end moved.
+    pub fn insert(&mut self, dsn: DataSeq, mut bytes: Bytes) -> bool {
+        let next = self.assembler.next_offset();
+        let ahead = dsn.distance_from(self.rcv_nxt());
+        let mut offset = next.wrapping_add_signed(ahead);
+        if ahead < 0 {
+            let old = saturating_usize(ahead.unsigned_abs());
+            if old >= bytes.len() {
+                return false;
+            }
+            bytes.advance(old);
+            offset = next;
+        }
+        let limit = self
+            .fin
+            .unwrap_or(u64::MAX)
+            .min(self.edge.max(self.limit()));
+        bytes.truncate(saturating_usize(limit.saturating_sub(offset)));
+        if bytes.is_empty() {
+            return false;
+        }
+        if self.assembler.advance_if_next(offset, bytes.len()) {
+            self.enqueue(bytes);
+        } else {
+            self.assembler.insert(offset, compact(bytes));
+        }
+        while let Some((_, more)) = self.assembler.pop() {
+            self.enqueue(more);
+        }
+        self.assembler.next_offset() != next
+    }
+
+    /// The peer's DATA_FIN has this DSN. A second, different one is ignored.
+    pub fn finish_at(&mut self, dsn: DataSeq) {
+        let ahead = dsn.distance_from(self.rcv_nxt());
+        if ahead >= 0 {
+            let end = self.assembler.next_offset() + ahead.unsigned_abs();
+            self.fin.get_or_insert(end);
+        }
+    }
+
+    /// Returns true once, when the in-order end meets the DATA_FIN.
+    pub fn take_fin_reached(&mut self) -> bool {
+        let reached = !self.fin_reached && self.fin == Some(self.assembler.next_offset());
+        self.fin_reached |= reached;
+        reached
+    }
+
+    /// Reads up to `max` bytes as they lie.
+    pub fn read_chunk(&mut self, max: usize) -> Option<Bytes> {
+        let front = self.queue.front_mut()?;
+        let chunk = if front.len() <= max {
+            self.queue.pop_front()?
+        } else {
+            front.split_to(max)
+        };
+        self.queued -= chunk.len();
+        Some(chunk)
+    }
+
+    /// Reads into `buffer`; returns how much.
+    pub fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let Some(front) = self.queue.front_mut() else {
+                break;
+            };
+            let take = front.len().min(buffer.len() - filled);
+            buffer[filled..filled + take].copy_from_slice(&front[..take]);
+            filled += take;
+            if take == front.len() {
+                self.queue.pop_front();
+            } else {
+                front.advance(take);
+            }
+        }
+        self.queued -= filled;
+        filled
+    }
+
+    /// The window to announce now with this scale: the field and the bytes it stands for.
+    ///
+    /// The right edge never moves left (RFC 6824 §3.3.4), so where the scale would cut off a
+    /// part of what was announced before, the field is rounded up.
+    pub fn announce_window(&mut self, scale: u8) -> (u16, u32) {
+        let next = self.assembler.next_offset();
+        let unit = (1_u64 << scale) - 1;
+        let free = self.limit().saturating_sub(next) >> scale;
+        let kept = (self.edge.saturating_sub(next) + unit) >> scale;
+        let field = saturating_u16(free.max(kept));
+        let window = u64::from(field) << scale;
+        self.edge = self.edge.max(next + window);
+        (field, saturating_u32(window))
+    }
+
+    /// True if the window has grown so much since it was announced that the peer should hear
+    /// of it (RFC 9293 §3.8.6.2.2).
+    #[must_use]
+    pub fn should_announce(&self, mss: usize) -> bool {
+        let announced = self.edge.saturating_sub(self.assembler.next_offset());
+        let growth = self.limit().saturating_sub(self.edge);
+        let step = (self.capacity / 2).min(2 * mss) as u64;
+        growth >= step && (growth >= announced || growth >= self.capacity as u64 / 4)
+    }
+
+    /// Drops everything that waits.
+    pub fn clear(&mut self) {
+        self.assembler.clear();
+        self.queue.clear();
+        self.queued = 0;
+    }
+
+    /// The right edge that the buffer allows.
+    fn limit(&self) -> u64 {
+        let read = self.assembler.next_offset() - self.queued as u64;
+        read + self.capacity as u64
+    }
+
+    fn enqueue(&mut self, bytes: Bytes) {
+        self.queued += bytes.len();
+        // A waiting small slice is worth a copy only if others wait with it; the first is likely
+        // to be read at once.
+        let bytes = if self.queue.is_empty() {
+            bytes
+        } else {
+            compact(bytes)
+        };
+        self.queue.push_back(bytes);
+    }
+}
+
+fn compact(bytes: Bytes) -> Bytes {
+    if bytes.len() < COMPACT_BELOW {
+        Bytes::copy_from_slice(&bytes)
+    } else {
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receiver(capacity: usize) -> DataReceive {
+        let mut receive = DataReceive::new(DataSeq(u64::MAX - 1), capacity);
+        receive.announce_window(0);
+        receive
+    }
+
+    fn at(offset: u64) -> DataSeq {
+        DataSeq(u64::MAX) + offset
+    }
+
+    #[test]
+    fn data_of_two_subflows_comes_out_in_order_across_the_wrap() {
+        let mut receive = receiver(1000);
+        assert!(!receive.insert(at(5), Bytes::from_static(b"world")));
+        assert!(receive.insert(at(0), Bytes::from_static(b"hello")));
+        assert_eq!(receive.data_ack(), at(10));
+        let mut buffer = [0; 20];
+        assert_eq!(receive.read(&mut buffer), 10);
+        assert_eq!(&buffer[..10], b"helloworld");
+    }
+
+    #[test]
+    fn the_window_shrinks_only_by_what_arrives_and_data_beyond_it_is_dropped() {
+        let mut receive = receiver(10);
+        assert!(receive.insert(at(0), Bytes::from_static(b"123456")));
+        assert_eq!(receive.announce_window(0), (4, 4));
+        receive.insert(at(6), Bytes::from_static(b"789abcdef"));
+        assert_eq!(receive.readable(), 10);
+        assert_eq!(receive.announce_window(0), (0, 0));
+        assert!(!receive.should_announce(2));
+        receive.read_chunk(100);
+        assert!(receive.should_announce(2));
+        assert_eq!(receive.announce_window(0), (6, 6));
+    }
+
+    #[test]
+    fn rounding_to_the_scale_never_moves_the_edge_back() {
+        let mut receive = DataReceive::new(DataSeq(0), 1024);
+        assert_eq!(receive.announce_window(7), (8, 1024));
+        receive.insert(DataSeq(1), Bytes::from_static(b"x"));
+        assert_eq!(receive.announce_window(7), (8, 1024));
+    }
+
+    #[test]
+    fn the_end_is_reached_only_behind_the_last_byte() {
+        let mut receive = receiver(100);
+        receive.finish_at(at(4));
+        assert!(!receive.take_fin_reached());
+        receive.insert(at(0), Bytes::from_static(b"more than four"));
+        assert!(receive.take_fin_reached());
+        assert!(!receive.take_fin_reached());
+        assert_eq!(receive.data_ack(), at(5));
+        assert_eq!(receive.read_chunk(100).unwrap(), "more");
+    }
+}

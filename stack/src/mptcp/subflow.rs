@@ -1,0 +1,161 @@
+//! One subflow: a TCP connection with its place in the MPTCP connection.
+
+use super::key::JoinHmac;
+use super::mapping::{ReceivedMappings, SentMappings};
+use crate::base::id::{AddressId, InterfaceId, SubflowId};
+use crate::base::info::SubflowInfo;
+use crate::base::time::Instant;
+use crate::tcp::state::TcpState;
+use crate::tcp::tcb::Tcb;
+use crate::wire::mptcp_option::{MpTcpRst, Nonce};
+use crate::wire::packet::FourTuple;
+
+/// How the subflow came to the connection (RFC 6824 §3.2).
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// The first one, by MP_CAPABLE.
+    Initial,
+    /// We sent MP_JOIN on a SYN.
+    Joining {
+        /// Our nonce.
+        nonce: Nonce,
+    },
+    /// The SYN/ACK was right; until our third ACK is acknowledged no data may be sent.
+    PreEstablished {
+        /// What the third ACK carries.
+        hmac: JoinHmac,
+        /// When it is sent again.
+        resend_at: Instant,
+        /// How often it was.
+        resent: u32,
+    },
+    /// The peer sent MP_JOIN on a SYN and we answered; its third ACK is awaited.
+    Answering {
+        /// Our nonce.
+        local_nonce: Nonce,
+        /// The peer's.
+        remote_nonce: Nonce,
+    },
+    /// Both sides have proven their keys.
+    Joined,
+}
+
+/// A subflow.
+#[derive(Debug)]
+pub struct Subflow {
+    /// Its number.
+    pub id: SubflowId,
+    /// Its addresses.
+    pub tuple: FourTuple,
+    /// The interface it uses.
+    pub interface: InterfaceId,
+    /// Its TCP connection.
+    pub tcb: Tcb,
+    /// How it came to be.
+    pub role: Role,
+    /// Our id for the local address.
+    pub local_id: AddressId,
+    /// The peer's id for the remote one.
+    pub remote_id: AddressId,
+    /// We send data here only if no regular subflow works: the peer asked for it.
+    pub backup: bool,
+    /// We ask the peer to send here only if no regular subflow works.
+    pub ask_backup: bool,
+    /// Mappings of sent bytes.
+    pub sent: SentMappings,
+    /// Mappings of received bytes.
+    pub received: ReceivedMappings,
+    /// The path does not answer: a retransmission timeout, and no acknowledgment since.
+    pub stalled: bool,
+    /// Its interface is up.
+    pub link_up: bool,
+    /// An RST is to be sent, with this reason in version 1; then it is closed.
+    pub reset_with: Option<MpTcpRst>,
+    /// Its end was told to the endpoint.
+    pub forgotten: bool,
+}
+
+impl Subflow {
+    /// A subflow with a new TCP connection.
+    #[must_use]
+    pub fn new(
+        id: SubflowId,
+        tuple: FourTuple,
+        interface: InterfaceId,
+        tcb: Tcb,
+        role: Role,
+    ) -> Self {
+        Self {
+            id,
+            tuple,
+            interface,
+            tcb,
+            role,
+            local_id: AddressId::INITIAL,
+            remote_id: AddressId::INITIAL,
+            backup: false,
+            ask_backup: false,
+            sent: SentMappings::default(),
+            received: ReceivedMappings::default(),
+            stalled: false,
+            link_up: true,
+            reset_with: None,
+            forgotten: false,
+        }
+    }
+
+    /// It is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.tcb.state == TcpState::Closed
+    }
+
+    /// It has gone through its handshake and is not closing on our side.
+    #[must_use]
+    pub fn is_established(&self) -> bool {
+        self.tcb.state.can_send()
+            && self.reset_with.is_none()
+            && matches!(self.role, Role::Initial | Role::Joined)
+    }
+
+    /// Data may be scheduled on it, if its windows have room.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.is_established()
+            && self.link_up
+            && !self.stalled
+            && self.tcb.fin == crate::tcp::tcb::Fin::Open
+    }
+
+    /// It can still carry acknowledgments and signals.
+    #[must_use]
+    pub fn can_signal(&self) -> bool {
+        self.tcb.state.is_synchronized()
+            && self.tcb.state != TcpState::TimeWait
+            && self.link_up
+            && self.reset_with.is_none()
+            && matches!(self.role, Role::Initial | Role::Joined)
+    }
+
+    /// A snapshot.
+    #[must_use]
+    pub fn info(&self) -> SubflowInfo {
+        SubflowInfo {
+            id: self.id,
+            interface: self.interface,
+            local: self.tuple.local,
+            remote: self.tuple.remote,
+            local_id: self.local_id,
+            remote_id: self.remote_id,
+            state: self.tcb.state,
+            backup: self.backup,
+            stalled: self.stalled || !self.link_up,
+            bytes_sent: self.tcb.bytes_sent,
+            bytes_received: self.tcb.bytes_received,
+            retransmissions: self.tcb.retransmissions,
+            srtt: self.tcb.rtt.srtt(),
+            cwnd: self.tcb.congestion.cwnd(),
+            mss: self.tcb.mss,
+        }
+    }
+}

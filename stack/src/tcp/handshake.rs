@@ -1,0 +1,155 @@
+//! Making a TCB from nothing or from a SYN, and reading the peer's SYN (RFC 9293 §3.5).
+
+use super::ack_policy::AckPolicy;
+use super::congestion::NewReno;
+use super::recovery::Recovery;
+use super::rtt::RttEstimator;
+use super::scoreboard::Scoreboard;
+use super::state::{TcpEvent, TcpState};
+use super::tcb::{Fin, Negotiated, Tcb, TcbConfig, TimestampState};
+use super::timers::{Timer, Timers};
+use crate::base::seq::SeqNum;
+use crate::base::time::Instant;
+use crate::buffer::assembler::Assembler;
+use crate::buffer::range_set::RangeSet;
+use crate::wire::packet::Segment;
+use crate::wire::tcp_option::TcpOptions;
+use smallvec::SmallVec;
+
+/// RFC 7323 §2.3: a larger shift counts as this.
+const MAX_SHIFT: u8 = 14;
+/// RFC 9293 §3.7.1: the MSS of a peer that announces none, over IPv4 and IPv6.
+const DEFAULT_MSS: (u16, u16) = (536, 1220);
+/// No MSS is taken smaller than this: options alone may fill 40 bytes of it.
+const MIN_MSS: usize = 88;
+
+impl Tcb {
+    /// A connection that sends a SYN.
+    #[must_use]
+    pub fn connect(now: Instant, config: TcbConfig) -> Self {
+        let mut tcb = Self::new(now, config);
+        tcb.transition(TcpEvent::ActiveOpen);
+        tcb.queue_syn(now);
+        tcb
+    }
+
+    /// A connection made by a SYN; it sends a SYN/ACK.
+    #[must_use]
+    pub fn accept(now: Instant, config: TcbConfig, syn: &Segment) -> Self {
+        let mut tcb = Self::new(now, config);
+        tcb.state = TcpState::Listen;
+        tcb.transition(TcpEvent::ReceiveSyn);
+        tcb.read_syn(now, syn);
+        tcb.queue_syn(now);
+        tcb
+    }
+
+    fn new(now: Instant, config: TcbConfig) -> Self {
+        Self {
+            state: TcpState::Closed,
+            iss: config.iss,
+            snd_una: config.iss,
+            snd_nxt: config.iss,
+            snd_wnd: 0,
+            snd_wl1: SeqNum(0),
+            snd_wl2: SeqNum(0),
+            max_snd_wnd: 0,
+            irs: SeqNum(0),
+            rcv_nxt: SeqNum(0),
+            rcv_edge: SeqNum(0),
+            peer_scales: false,
+            negotiated: Negotiated::default(),
+            config,
+            timestamps: TimestampState {
+                offset: config.timestamp_offset,
+                ..TimestampState::default()
+            },
+            mss: usize::from(config.local_mss),
+            scoreboard: Scoreboard::new(config.iss),
+            assembler: Assembler::new(0),
+            out_of_order: RangeSet::new(),
+            recent_arrivals: SmallVec::new(),
+            duplicate: None,
+            rtt: RttEstimator::default(),
+            recovery: Recovery::Open,
+            duplicate_acks: 0,
+            congestion: Box::new(NewReno::new(usize::from(config.local_mss))),
+            ack: AckPolicy::default(),
+            timers: Timers::default(),
+            fin: Fin::Open,
+            peer_fin: None,
+            waiting_since: None,
+            last_sent: now,
+            challenged_at: None,
+            probe: false,
+            syn_transmissions: 0,
+            retransmissions: 0,
+            bytes_sent: 0,
+            bytes_acked: 0,
+            bytes_received: 0,
+        }
+    }
+
+    /// Queues our SYN: the next transmission sends it.
+    fn queue_syn(&mut self, now: Instant) {
+        self.scoreboard.push_unsent_syn(now, self.iss);
+        self.snd_nxt = self.iss + 1;
+        self.timers.set(Timer::Retransmit, now + self.rtt.rto());
+    }
+
+    /// Takes over the peer's sequence number and options from its SYN or SYN/ACK.
+    pub(super) fn read_syn(&mut self, now: Instant, syn: &Segment) {
+        self.irs = syn.seq;
+        self.rcv_nxt = syn.seq + 1;
+        self.rcv_edge = self.rcv_nxt;
+        self.timestamps.last_ack_sent = self.rcv_nxt;
+        self.negotiate(now, &syn.options, syn.tuple.remote.is_ipv6());
+        // RFC 7323 §2.2: the window of a SYN is never scaled.
+        self.snd_wnd = u32::from(syn.window);
+        self.max_snd_wnd = self.snd_wnd;
+        self.snd_wl1 = syn.seq;
+        self.snd_wl2 = self.snd_una;
+    }
+
+    fn negotiate(&mut self, now: Instant, options: &TcpOptions, ipv6: bool) {
+        let default = if ipv6 { DEFAULT_MSS.1 } else { DEFAULT_MSS.0 };
+        let peer_mss = usize::from(options.mss.unwrap_or(default));
+        self.mss = peer_mss
+            .min(usize::from(self.config.local_mss))
+            .max(MIN_MSS);
+        self.congestion = Box::new(NewReno::new(self.mss));
+        self.peer_scales = options.window_scale.is_some();
+        self.negotiated = Negotiated {
+            timestamps: options.timestamps.is_some(),
+            sack: options.sack_permitted,
+            // Scaling holds only if both sides offer it (RFC 7323 §2.2); we always do.
+            snd_scale: options.window_scale.unwrap_or(0).min(MAX_SHIFT),
+            rcv_scale: options.window_scale.map_or(0, |_| self.config.rcv_scale),
+        };
+        if let Some(timestamps) = options.timestamps {
+            self.timestamps.recent = timestamps.value;
+            self.timestamps.recent_at = now;
+        }
+    }
+}
+
+/// The smallest shift with which a window of `buffer` bytes can be announced.
+#[must_use]
+pub fn window_scale_for(buffer: usize) -> u8 {
+    (0..MAX_SHIFT)
+        .find(|&shift| buffer >> shift <= usize::from(u16::MAX))
+        .unwrap_or(MAX_SHIFT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_fits_the_buffer() {
+        assert_eq!(window_scale_for(65_535), 0);
+        assert_eq!(window_scale_for(65_536), 1);
+        assert_eq!(window_scale_for(4 << 20), 7);
+        assert_eq!(window_scale_for(usize::MAX), 14);
+    }
+}

@@ -1,0 +1,254 @@
+//! The transmission control block: all variables of one TCP connection (RFC 9293 §3.3.1).
+
+use super::ack_policy::AckPolicy;
+use super::congestion::CongestionController;
+use super::recovery::Recovery;
+use super::rtt::RttEstimator;
+use super::scoreboard::Scoreboard;
+use super::state::{TcpEvent, TcpState};
+use super::timers::{Timer, Timers};
+use crate::base::seq::SeqNum;
+use crate::base::time::{Duration, Instant};
+use crate::buffer::assembler::Assembler;
+use crate::buffer::range_set::RangeSet;
+use smallvec::SmallVec;
+
+/// What both sides agreed on in their SYNs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Negotiated {
+    /// Timestamps on every segment (RFC 7323 §3.2).
+    pub timestamps: bool,
+    /// Selective acknowledgments (RFC 2018).
+    pub sack: bool,
+    /// Shift of the windows the peer announces.
+    pub snd_scale: u8,
+    /// Shift of the windows we announce.
+    pub rcv_scale: u8,
+}
+
+/// The timestamp clock and what the peer sent (RFC 7323 §4, §5).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TimestampState {
+    /// Random start of our clock, so that it does not tell the host's uptime.
+    pub offset: u32,
+    /// TS.Recent.
+    pub recent: u32,
+    /// When TS.Recent was updated.
+    pub recent_at: Instant,
+    /// Last.ACK.sent.
+    pub last_ack_sent: SeqNum,
+}
+
+/// Settings of a new TCB.
+#[derive(Clone, Copy, Debug)]
+pub struct TcbConfig {
+    /// Initial send sequence number.
+    pub iss: SeqNum,
+    /// The MSS we announce: interface MTU less IP and TCP headers (RFC 9293 §3.7.1).
+    pub local_mss: u16,
+    /// The window scale shift we offer.
+    pub rcv_scale: u8,
+    /// Start of the timestamp clock.
+    pub timestamp_offset: u32,
+    /// Time without acknowledgment after which the connection is given up.
+    pub user_timeout: Duration,
+    /// Length of TIME-WAIT.
+    pub time_wait: Duration,
+}
+
+/// Our FIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fin {
+    /// Nobody asked for it.
+    Open,
+    /// To be sent once everything else is.
+    Wanted,
+    /// Sent.
+    Sent,
+}
+
+/// One TCP connection. Field names are those of RFC 9293 §3.3.1.
+#[derive(Debug)]
+pub struct Tcb {
+    /// The state.
+    pub state: TcpState,
+    /// Initial send sequence number.
+    pub iss: SeqNum,
+    /// Oldest unacknowledged sequence number.
+    pub snd_una: SeqNum,
+    /// Next sequence number to send.
+    pub snd_nxt: SeqNum,
+    /// Send window in bytes, already scaled.
+    pub snd_wnd: u32,
+    /// Segment sequence number of the last window update.
+    pub snd_wl1: SeqNum,
+    /// Segment acknowledgment number of the last window update.
+    pub snd_wl2: SeqNum,
+    /// Largest window seen (RFC 5961 §5.2).
+    pub max_snd_wnd: u32,
+    /// Initial receive sequence number.
+    pub irs: SeqNum,
+    /// Next sequence number expected.
+    pub rcv_nxt: SeqNum,
+    /// Right edge of the widest window announced.
+    pub rcv_edge: SeqNum,
+    /// The peer's SYN offered window scaling.
+    pub peer_scales: bool,
+    /// What the SYNs agreed on.
+    pub negotiated: Negotiated,
+    /// The settings.
+    pub config: TcbConfig,
+    /// Timestamps.
+    pub timestamps: TimestampState,
+    /// Largest payload without options: the peer's MSS, bounded by our own.
+    pub mss: usize,
+    /// What was sent and is unacknowledged.
+    pub scoreboard: Scoreboard,
+    /// Bytes received out of order, by offset from the first payload byte.
+    pub assembler: Assembler,
+    /// The same as ranges, for SACK blocks.
+    pub out_of_order: RangeSet,
+    /// Offsets of the latest out-of-order arrivals, the latest first (RFC 2018 §4).
+    pub recent_arrivals: SmallVec<[u64; 4]>,
+    /// A duplicate to report first (RFC 2883 §4), as offsets.
+    pub duplicate: Option<(u64, u64)>,
+    /// Round-trip time.
+    pub rtt: RttEstimator,
+    /// Loss recovery.
+    pub recovery: Recovery,
+    /// Duplicate acknowledgments in a row, used without SACK.
+    pub duplicate_acks: u32,
+    /// The congestion window.
+    pub congestion: Box<dyn CongestionController>,
+    /// Acknowledgments owed.
+    pub ack: AckPolicy,
+    /// Deadlines.
+    pub timers: Timers,
+    /// Our FIN.
+    pub fin: Fin,
+    /// The peer's FIN, as offset of the byte that it would be, once known.
+    pub peer_fin: Option<u64>,
+    /// Since when something is unacknowledged without progress.
+    pub waiting_since: Option<Instant>,
+    /// When data was last sent.
+    pub last_sent: Instant,
+    /// When the last challenge acknowledgment was sent.
+    pub challenged_at: Option<Instant>,
+    /// A window probe is to be sent.
+    pub probe: bool,
+    /// Times a SYN or SYN/ACK was sent.
+    pub syn_transmissions: u32,
+    /// Segments sent again.
+    pub retransmissions: u64,
+    /// Payload bytes sent for the first time.
+    pub bytes_sent: u64,
+    /// Payload bytes of ours that are acknowledged cumulatively.
+    pub bytes_acked: u64,
+    /// Payload bytes received in order.
+    pub bytes_received: u64,
+}
+
+/// A due timer that concerns the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expired {
+    /// Nothing special.
+    Nothing,
+    /// A retransmission timeout: the path may be broken.
+    Timeout,
+    /// No acknowledgment for the whole user timeout.
+    GivenUp,
+    /// TIME-WAIT is over.
+    TimeWaitOver,
+}
+
+impl Tcb {
+    /// Applies an event to the state machine; one that means nothing here changes nothing.
+    pub(super) fn transition(&mut self, event: TcpEvent) {
+        if let Some(next) = self.state.next(event) {
+            self.state = next;
+        }
+    }
+
+    /// The payload byte at `offset` as a sequence number.
+    #[must_use]
+    pub fn receive_seq(&self, offset: u64) -> SeqNum {
+        let ahead = offset.wrapping_sub(self.assembler.next_offset());
+        // Offsets handed out lie within a window of RCV.NXT.
+        self.rcv_nxt + u32::try_from(ahead & u64::from(u32::MAX)).unwrap_or(0)
+    }
+
+    /// Our timestamp clock: milliseconds (RFC 7323 §4.1).
+    #[must_use]
+    pub fn timestamp(&self, now: Instant) -> u32 {
+        let millis = u32::try_from(now.as_millis() & u64::from(u32::MAX)).unwrap_or(0);
+        self.timestamps.offset.wrapping_add(millis)
+    }
+
+    /// Sequence space in flight or lost.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.scoreboard.in_flight() + self.scoreboard.lost()
+    }
+
+    /// Nothing of ours is unacknowledged.
+    #[must_use]
+    pub fn is_all_acknowledged(&self) -> bool {
+        self.scoreboard.is_empty()
+    }
+
+    /// Does what is due, except sending.
+    pub fn handle_timeout(&mut self, now: Instant) -> Expired {
+        if self.timers.take_due(Timer::TimeWait, now) {
+            self.transition(TcpEvent::TimeWaitOver);
+            return Expired::TimeWaitOver;
+        }
+        if self.timers.take_due(Timer::DelayedAck, now) && self.ack.is_delayed() {
+            self.ack.require_now();
+        }
+        if !self.timers.take_due(Timer::Retransmit, now) || self.scoreboard.is_empty() {
+            return Expired::Nothing;
+        }
+        let waited = self
+            .waiting_since
+            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        if waited >= self.config.user_timeout {
+            return Expired::GivenUp;
+        }
+        super::recovery::on_timeout(self, now);
+        self.timers.set(Timer::Retransmit, now + self.rtt.rto());
+        Expired::Timeout
+    }
+
+    /// Ends the connection without a word: after an RST in either direction.
+    pub fn close_at_once(&mut self) {
+        self.transition(TcpEvent::Reset);
+        self.scoreboard.clear();
+        self.assembler.clear();
+        self.out_of_order.clear();
+        self.timers.clear_all();
+    }
+
+    /// The path works again after it was known not to: what was sent meanwhile is sent again
+    /// at once instead of after the backed-off timeout.
+    pub fn resume(&mut self, now: Instant) {
+        if !self.scoreboard.is_empty() {
+            self.rtt.progress();
+            super::recovery::on_timeout(self, now);
+            self.timers.set(Timer::Retransmit, now + self.rtt.rto());
+        }
+    }
+
+    /// Asks for a FIN after all data; it goes out with the next transmission.
+    pub fn close(&mut self) {
+        if self.fin == Fin::Open {
+            self.fin = Fin::Wanted;
+        }
+    }
+
+    /// Enters the quiet time of TIME-WAIT.
+    pub(super) fn start_time_wait(&mut self, now: Instant) {
+        self.timers.clear_all();
+        self.timers
+            .set(Timer::TimeWait, now + self.config.time_wait);
+    }
+}
