@@ -45,11 +45,16 @@ pub mod device;
 mod driver;
 mod error;
 mod listener;
+#[cfg(test)]
+#[path = "../tests/common/namespace.rs"]
+mod namespace;
 mod netlink;
 mod shared;
 mod split;
 mod stack;
 mod stream;
+#[cfg(test)]
+mod testing;
 
 pub use device::{Device, LinkSwitch, MemoryDevice, TunDevice};
 pub use listener::MptcpListener;

@@ -141,3 +141,96 @@ impl Device for TunDevice {
         self.link.poll_state(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Network;
+    use crate::namespace::in_network_namespace;
+    use std::future::poll_fn;
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    async fn soon<T>(future: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(10), future)
+            .await
+            .expect("not within 10 s")
+    }
+
+    async fn receive(device: &mut TunDevice) -> Vec<u8> {
+        let mut buffer = vec![0; 2000];
+        loop {
+            let len = soon(poll_fn(|cx| device.poll_recv(cx, &mut buffer)))
+                .await
+                .unwrap();
+            // The kernel also sends IPv6 router solicitations there.
+            if buffer[0] >> 4 == 4 {
+                buffer.truncate(len);
+                return buffer;
+            }
+        }
+    }
+
+    #[test]
+    fn packets_come_in_and_link_changes_are_noticed() {
+        in_network_namespace(|| async {
+            let network = Network::connect().await.unwrap();
+            let mut device = TunDevice::open("umptest%d", 1500).unwrap();
+            assert_eq!(device.name(), "umptest0");
+            assert_eq!(device.mtu(), 1500);
+            assert!(
+                !soon(poll_fn(|cx| device.poll_link(cx))).await,
+                "down at first"
+            );
+            network
+                .add_address("umptest0", [192, 0, 2, 1].into(), 24)
+                .await
+                .unwrap();
+            for round in 0..3_u8 {
+                network.set_up("umptest0").await.unwrap();
+                assert!(soon(poll_fn(|cx| device.poll_link(cx))).await);
+                let socket = UdpSocket::bind("192.0.2.1:0").unwrap();
+                socket.send_to(&[round; 100], "192.0.2.2:9").unwrap();
+                let packet = receive(&mut device).await;
+                // IPv4 and UDP headers, then what was sent.
+                assert_eq!(packet.len(), 20 + 8 + 100);
+                assert_eq!(packet[28..], [round; 100]);
+                network.set_down("umptest0").await.unwrap();
+                assert!(!soon(poll_fn(|cx| device.poll_link(cx))).await);
+                // A device that is down must not keep the driver busy: it reports an error at
+                // most, which makes the driver pause, and otherwise waits.
+                let mut buffer = [0; 1500];
+                let mut polls = 0;
+                while let Poll::Ready(result) =
+                    poll_fn(|cx| Poll::Ready(device.poll_recv(cx, &mut buffer))).await
+                {
+                    polls += 1;
+                    assert!(polls < 20 || result.is_err(), "keeps on being ready");
+                    if result.is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn names_that_cannot_be_are_refused() {
+        in_network_namespace(|| async {
+            let _first = TunDevice::open("umptwice", 1500).unwrap();
+            let error = TunDevice::open("umptwice", 1500).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ResourceBusy, "{error}");
+            assert!(error.to_string().contains("umptwice"), "{error}");
+            for name in ["far-too-long-for-a-link", "with/slash", "with\0zero"] {
+                let error = TunDevice::open(name, 1500).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_runtime_is_needed() {
+        let error = TunDevice::open("umpnone", 1500).unwrap_err();
+        assert!(error.to_string().contains("tokio runtime"), "{error}");
+    }
+}

@@ -198,5 +198,4 @@ impl fmt::Debug for Port {
 }
 
 #[cfg(test)]
-#[path = "port_tests.rs"]
 mod tests;

@@ -9,6 +9,7 @@ pub(crate) use watch::LinkWatcher;
 
 use crate::error;
 use futures::StreamExt as _;
+use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::route::{RouteMessage, RouteScope};
 use rtnetlink::{
     AddressMessageBuilder, Handle, LinkMessageBuilder, LinkUnspec, RouteMessageBuilder,
@@ -83,7 +84,8 @@ impl Network {
             .await
     }
 
-    /// Gives a link an address; the kernel adds the route to its prefix.
+    /// Gives a link an address; the kernel adds the route to its prefix. An IPv6 address can be
+    /// used at once: nobody is asked whether it is a duplicate.
     ///
     /// # Errors
     /// See [`Network`].
@@ -91,7 +93,11 @@ impl Network {
         let what = format!("add the address {address}/{prefix}");
         check_prefix(address, prefix).map_err(|source| on_link(link, &what, source))?;
         let index = self.index(link, &what).await?;
-        let request = self.handle.address().add(index, address, prefix);
+        let mut request = self.handle.address().add(index, address, prefix);
+        if address.is_ipv6() {
+            // On a TUN device there is nobody to ask, and the address would be unusable meanwhile.
+            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        }
         request
             .execute()
             .await

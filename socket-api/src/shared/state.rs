@@ -1,65 +1,18 @@
-//! What the driver and the application's handles share: the endpoint behind a lock, and who waits
-//! for what.
+//! Everything behind the lock: the endpoint, and what its events mean for whom.
 //!
-//! The module owns the lock, the clock, the waiting tasks and the rule when the driver must be
-//! woken. It never does I/O, and it wakes tasks only after it has released the lock.
+//! The module owns the dispatch of events to waiting tasks, the combined state of interfaces and
+//! the rule when the driver must be woken. It collects the tasks to wake and wakes none itself.
 
+use super::wakers::WakerSet;
 use crate::error::{StackError as _, Stopped};
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use umptcp_stack::{
     CloseReason, ConnectionId, Endpoint, Event, Instant, InterfaceId, ListenerId, SubflowId,
     Transmit,
 };
-
-/// The stack's time: nanoseconds since the stack was started.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    origin: std::time::Instant,
-}
-
-impl Clock {
-    pub(crate) fn start() -> Self {
-        Self {
-            origin: std::time::Instant::now(),
-        }
-    }
-
-    pub(crate) fn now(self) -> Instant {
-        // Five centuries of nanoseconds fit.
-        Instant::from_nanos(u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
-    }
-
-    /// The point in time as tokio's timers count it.
-    pub(crate) fn to_tokio(self, instant: Instant) -> tokio::time::Instant {
-        let since = std::time::Duration::from_nanos(instant.as_nanos());
-        // Beyond what the clock can count, any far point does: the driver looks again then.
-        let far = self.origin + std::time::Duration::from_secs(86_400 * 365);
-        tokio::time::Instant::from_std(self.origin.checked_add(since).unwrap_or(far))
-    }
-}
-
-/// The tasks that wait for one thing.
-#[derive(Debug, Default)]
-pub(crate) struct WakerSet(Vec<Waker>);
-
-impl WakerSet {
-    /// Adds a task, unless it waits already.
-    pub(crate) fn register(&mut self, waker: &Waker) {
-        if !self.0.iter().any(|known| known.will_wake(waker)) {
-            self.0.push(waker.clone());
-        }
-    }
-
-    /// Moves all tasks to `woken`, to be woken once the lock is released.
-    pub(crate) fn wake(&mut self, woken: &mut Vec<Waker>) {
-        woken.append(&mut self.0);
-    }
-}
 
 /// What a connection's events have told, and who waits for more.
 #[derive(Debug, Default)]
@@ -114,14 +67,8 @@ pub(crate) struct State {
     pub(crate) handles: usize,
 }
 
-/// The state and its lock.
-pub(crate) struct Shared {
-    pub(crate) clock: Clock,
-    state: Mutex<State>,
-}
-
-impl Shared {
-    pub(crate) fn new(clock: Clock, endpoint: Endpoint, interfaces: &[InterfaceId]) -> Self {
+impl State {
+    pub(super) fn new(endpoint: Endpoint, interfaces: &[InterfaceId]) -> Self {
         let interfaces = interfaces
             .iter()
             .map(|&id| InterfaceState {
@@ -130,7 +77,7 @@ impl Shared {
                 enabled: true,
             })
             .collect();
-        let state = State {
+        Self {
             endpoint,
             connections: HashMap::new(),
             listeners: HashMap::new(),
@@ -142,45 +89,15 @@ impl Shared {
             stop_requested: false,
             stopped: false,
             handles: 0,
-        };
-        Self {
-            clock,
-            state: Mutex::new(state),
         }
     }
 
-    /// A panic elsewhere does not make the state unusable for good: it may have lost a step of one
-    /// connection, which its peer's retransmissions or timeouts end.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs a command of the application, then wakes whom it concerns: the driver if there is
-    /// something to send or an earlier deadline, other tasks if it caused events.
-    pub(crate) fn command<T>(&self, command: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let mut woken = Vec::new();
-        let mut state = self.lock();
-        let now = self.clock.now();
-        let result = command(&mut state, now);
-        state.settle(now, &mut woken);
-        drop(state);
-        wake_all(&mut woken);
-        result
-    }
-
-    /// Only looks; nothing to settle afterwards.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.lock())
-    }
-}
-
-impl State {
     /// Sees to it that the consequences of a command are carried out.
     ///
     /// While the driver runs, it will do so itself. While it sleeps, it is woken only if there is
     /// work for it: a read that opens the window by little, or a write that the congestion window
     /// holds back, costs no task switch.
-    fn settle(&mut self, now: Instant, woken: &mut Vec<Waker>) {
+    pub(super) fn settle(&mut self, now: Instant, woken: &mut Vec<Waker>) {
         if self.driver.is_none() {
             return;
         }
@@ -353,53 +270,14 @@ impl State {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
-        f.debug_struct("Shared")
-            .field("connections", &state.connections.len())
-            .field("listeners", &state.listeners.len())
-            .field("interfaces", &state.interfaces)
-            .field("stopped", &state.stopped)
+        f.debug_struct("State")
+            .field("connections", &self.connections.len())
+            .field("listeners", &self.listeners.len())
+            .field("interfaces", &self.interfaces)
+            .field("handles", &self.handles)
+            .field("stopped", &self.stopped)
             .finish_non_exhaustive()
-    }
-}
-
-/// Wakes tasks; call it without the lock.
-pub(crate) fn wake_all(woken: &mut Vec<Waker>) {
-    for waker in woken.drain(..) {
-        waker.wake();
-    }
-}
-
-/// The application's share in a stack. The driver ends when the last one is gone and everything
-/// still on its way is done.
-#[derive(Debug)]
-pub(crate) struct Handle(Arc<Shared>);
-
-impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        shared.lock().handles += 1;
-        Self(shared)
-    }
-}
-
-impl Clone for Handle {
-    fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.0))
-    }
-}
-
-impl Deref for Handle {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.command(|state, _| state.handles -= 1);
     }
 }
