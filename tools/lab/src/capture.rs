@@ -4,7 +4,7 @@
 //! device. It neither takes packets from anywhere nor reads a clock.
 
 use pcap_file::pcapng::PcapNgWriter;
-use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
+use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{
     InterfaceDescriptionBlock, InterfaceDescriptionOption,
 };
@@ -21,6 +21,21 @@ const NANOSECOND_RESOLUTION: u8 = 9;
 /// An interface of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CaptureInterface(u32);
+
+/// A packet as a capture keeps it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Where it was seen.
+    pub interface: CaptureInterface,
+    /// When, in nanoseconds.
+    pub nanos: u64,
+    /// Its bytes, in pieces.
+    pub pieces: &'a [&'a [u8]],
+    /// Its length, which is more than `pieces` hold if only its beginning was kept.
+    pub original_len: usize,
+    /// A remark that Wireshark shows with the packet.
+    pub comment: Option<&'a str>,
+}
 
 /// A capture being written.
 pub struct Capture<W: Write> {
@@ -84,30 +99,33 @@ impl<W: Write> Capture<W> {
         pieces: &[&[u8]],
     ) -> io::Result<()> {
         let len = pieces.iter().map(|piece| piece.len()).sum();
-        self.cut_packet(interface, nanos, pieces, len)
+        self.record(&Record {
+            interface,
+            nanos,
+            pieces,
+            original_len: len,
+            comment: None,
+        })
     }
 
-    /// As [`Self::packet`], for a packet of which only the first bytes were kept.
+    /// As [`Self::packet`], for a packet with something to say about it.
     ///
     /// # Errors
     /// The writer fails.
-    pub fn cut_packet(
-        &mut self,
-        interface: CaptureInterface,
-        nanos: u64,
-        pieces: &[&[u8]],
-        original_len: usize,
-    ) -> io::Result<()> {
+    pub fn record(&mut self, record: &Record<'_>) -> io::Result<()> {
         self.packet.clear();
-        for piece in pieces {
+        for piece in record.pieces {
             self.packet.extend_from_slice(piece);
         }
+        let comment = record
+            .comment
+            .map(|text| EnhancedPacketOption::Comment(Cow::Borrowed(text)));
         let packet = EnhancedPacketBlock {
-            interface_id: interface.0,
-            timestamp: Duration::from_nanos(nanos),
-            original_len: u32::try_from(original_len).unwrap_or(u32::MAX),
+            interface_id: record.interface.0,
+            timestamp: Duration::from_nanos(record.nanos),
+            original_len: u32::try_from(record.original_len).unwrap_or(u32::MAX),
             data: Cow::Borrowed(&self.packet),
-            options: Vec::new(),
+            options: comment.into_iter().collect(),
         };
         self.writer.write_pcapng_block(packet).map_err(into_io)?;
         Ok(())
@@ -189,8 +207,8 @@ mod tests {
     use super::*;
     use pcap_file::pcapng::{Block, PcapNgReader};
 
-    /// Interface, nanoseconds, original length, bytes.
-    type Packet = (u32, u64, u32, Vec<u8>);
+    /// Interface, nanoseconds, original length, bytes, comment.
+    type Packet = (u32, u64, u32, Vec<u8>, Option<String>);
 
     /// What a reader sees.
     fn read_back(file: &[u8]) -> (Vec<String>, Vec<Packet>) {
@@ -214,6 +232,10 @@ mod tests {
                     u64::try_from(block.timestamp.as_nanos()).unwrap(),
                     block.original_len,
                     block.data.to_vec(),
+                    block.options.into_iter().find_map(|option| match option {
+                        EnhancedPacketOption::Comment(text) => Some(text.into_owned()),
+                        _ => None,
+                    }),
                 )),
                 other => panic!("{other:?}"),
             }
@@ -229,16 +251,27 @@ mod tests {
             .packet(up, 1_500_000_001, &[b"abc", b"", b"de"])
             .unwrap();
         let down = capture.add_interface("path 0 down").unwrap();
-        capture
-            .cut_packet(down, 1_500_000_002, &[b"fghi"], 1500)
-            .unwrap();
+        let cut = Record {
+            interface: down,
+            nanos: 1_500_000_002,
+            pieces: &[b"fghi"],
+            original_len: 1500,
+            comment: Some("lost"),
+        };
+        capture.record(&cut).unwrap();
         let (names, packets) = read_back(&capture.into_inner());
         assert_eq!(names, ["path 0 up", "path 0 down"]);
         assert_eq!(
             packets,
             [
-                (0, 1_500_000_001, 5, b"abcde".to_vec()),
-                (1, 1_500_000_002, 1500, b"fghi".to_vec())
+                (0, 1_500_000_001, 5, b"abcde".to_vec(), None),
+                (
+                    1,
+                    1_500_000_002,
+                    1500,
+                    b"fghi".to_vec(),
+                    Some("lost".to_owned())
+                )
             ]
         );
     }
@@ -274,7 +307,7 @@ mod tests {
         capture.flush().unwrap();
         let (names, packets) = read_back(&file.0.lock().unwrap());
         assert_eq!((names.len(), packets.len()), (4, 400));
-        for (interface, _, _, bytes) in packets {
+        for (interface, _, _, bytes, _) in packets {
             assert_eq!(names[interface as usize], bytes[0].to_string());
         }
     }

@@ -6,3 +6,4 @@ pub mod kernel;
 pub mod link;
 pub mod payload;
 pub mod topology;
+pub mod world;
