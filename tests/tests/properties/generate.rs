@@ -1,0 +1,325 @@
+//! A random scenario for each seed: everything in it is possible, and lets bytes through.
+
+use rand::rngs::ChaCha12Rng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use umptcp_lab::link::{LinkConfig, Loss, Reorder};
+use umptcp_lab::world::{Chunks, Finish, Ip, Pace, Path, Plan, Reach, ReadPause, Scenario, Side};
+use umptcp_stack::tcp::state::TcpState;
+use umptcp_stack::{ChecksumPolicy, ConnectionConfig, Instant, SubflowId, SubflowInfo, Version};
+use umptcp_tests::run::failed_runs;
+
+/// Something that happens to the hosts during the run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Disturbance {
+    /// An interface goes down and comes back.
+    InterfaceDown {
+        at: Instant,
+        until: Instant,
+        host: usize,
+        interface: usize,
+    },
+    /// The client closes one of its subflows, if it has several.
+    CloseSubflow { at: Instant, number: usize },
+    /// The client changes the priority of one of its subflows, if it has several.
+    Backup {
+        at: Instant,
+        number: usize,
+        backup: bool,
+    },
+}
+
+/// A scenario and what happens to it.
+#[derive(Debug)]
+pub(crate) struct Generated {
+    pub(crate) scenario: Scenario,
+    pub(crate) disturbances: Vec<Disturbance>,
+}
+
+/// The subflows that carry data.
+pub(crate) fn usable(subflows: &[SubflowInfo]) -> Vec<SubflowId> {
+    let established = subflows
+        .iter()
+        .filter(|subflow| subflow.state == TcpState::Established);
+    established
+        .filter(|subflow| !subflow.stalled)
+        .map(|subflow| subflow.id)
+        .collect()
+}
+
+struct Generator(ChaCha12Rng);
+
+/// The scenario of a seed.
+pub(crate) fn scenario(seed: u64) -> Generated {
+    let mut generator = Generator(ChaCha12Rng::seed_from_u64(seed));
+    let mut scenario = Scenario::new("property", seed);
+    scenario.failed_runs = Some(failed_runs(env!("CARGO_TARGET_TMPDIR")));
+    let count = generator.among(&[1, 1, 2, 2, 2, 3, 4]);
+    scenario.paths = (0..count).map(|number| generator.path(number)).collect();
+    if generator.chance(0.25) {
+        scenario.reach = Reach::WholeHost;
+    }
+    scenario.client.connection = generator.connection();
+    scenario.server.connection = generator.connection();
+    generator.plans(&mut scenario);
+    let disturbances = generator.disturbances(count);
+    Generated {
+        scenario,
+        disturbances,
+    }
+}
+
+impl Generator {
+    fn chance(&mut self, probability: f64) -> bool {
+        self.0.random_bool(probability)
+    }
+
+    fn among<T: Copy>(&mut self, choices: &[T]) -> T {
+        *choices.choose(&mut self.0).expect("there is a choice")
+    }
+
+    /// Between two numbers, each order of magnitude as likely as another.
+    fn magnitude(&mut self, range: RangeInclusive<u64>) -> u64 {
+        let (low, high) = (range.start().ilog2(), range.end().ilog2());
+        let bits = self.0.random_range(low..=high);
+        self.0
+            .random_range(1_u64 << bits..2 << bits)
+            .clamp(*range.start(), *range.end())
+    }
+
+    fn size(&mut self, range: RangeInclusive<u64>) -> usize {
+        usize::try_from(self.magnitude(range)).expect("sizes fit")
+    }
+
+    fn duration(&mut self, milliseconds: RangeInclusive<u64>) -> Duration {
+        Duration::from_micros(
+            self.0
+                .random_range(milliseconds.start() * 1000..=milliseconds.end() * 1000),
+        )
+    }
+
+    fn instant(&mut self, milliseconds: RangeInclusive<u64>) -> Instant {
+        Instant::ZERO + self.duration(milliseconds)
+    }
+
+    fn path(&mut self, number: usize) -> Path {
+        let (mut up, mut down) = (self.link(), self.link());
+        if self.chance(0.15) {
+            let from = self.instant(0..=8000);
+            // The first path always heals: the connection may have no other.
+            let forever = number > 0 && self.chance(0.5);
+            let to = (!forever).then(|| from + self.duration(10..=20_000));
+            let which = self.among(&[0, 1, 2]);
+            if which != 1 {
+                up = up.cut(from, to);
+            }
+            if which != 0 {
+                down = down.cut(from, to);
+            }
+        }
+        let ip = if self.chance(0.3) { Ip::V6 } else { Ip::V4 };
+        Path { ip, up, down }
+    }
+
+    fn link(&mut self) -> LinkConfig {
+        let rate = self
+            .chance(0.9)
+            .then(|| self.magnitude(500_000..=1_000_000_000));
+        let mut link = LinkConfig {
+            rate,
+            delay: self.duration(0..=150),
+            queue: self.size(5000..=500_000),
+            ..LinkConfig::default()
+        };
+        if self.chance(0.4) {
+            link.loss = if self.chance(0.7) {
+                Loss::Bernoulli(self.among(&[0.001, 0.01, 0.05, 0.1]))
+            } else {
+                Loss::GilbertElliott {
+                    to_bad: 0.01,
+                    to_good: 0.3,
+                    loss_good: 0.0,
+                    loss_bad: 0.7,
+                }
+            };
+        }
+        if self.chance(0.3) {
+            link.jitter = self.duration(0..=40);
+        }
+        if self.chance(0.25) {
+            let extra_delay = self.duration(1..=60);
+            link.reorder = Reorder {
+                probability: self.among(&[0.005, 0.05, 0.3]),
+                extra_delay,
+            };
+        }
+        if self.chance(0.2) {
+            link.duplicate = self.among(&[0.01, 0.2]);
+        }
+        if self.chance(0.2) {
+            link.corrupt = self.among(&[0.005, 0.03]);
+        }
+        link
+    }
+
+    fn connection(&mut self) -> ConnectionConfig {
+        ConnectionConfig {
+            mptcp: self.chance(0.93),
+            version: self.among(&[Version::V0, Version::V1]),
+            checksum: self.among(&[
+                ChecksumPolicy::Accept,
+                ChecksumPolicy::Accept,
+                ChecksumPolicy::Require,
+            ]),
+            receive_buffer: self.buffer(),
+            send_buffer: self.buffer(),
+            nodelay: self.chance(0.3),
+            max_subflows: self.among(&[1, 2, 4, 8, 16]),
+            ..ConnectionConfig::default()
+        }
+    }
+
+    fn buffer(&mut self) -> usize {
+        if self.chance(0.7) {
+            1 << 20
+        } else {
+            self.size(500..=200_000)
+        }
+    }
+
+    fn chunks(&mut self, bytes: u64) -> Chunks {
+        // At most some 2000 of them, so that pauses do not add up to hours.
+        let min = self
+            .size(1..=20_000)
+            .max(usize::try_from(bytes / 2000).expect("small"));
+        let max = min + self.size(1..=60_000);
+        let pause_probability = self.among(&[0.0, 0.0, 0.01, 0.1]);
+        Chunks {
+            min,
+            max,
+            pause_probability,
+            max_pause: self.duration(0..=2000),
+        }
+    }
+
+    fn plan(&mut self, connections: [&ConnectionConfig; 2]) -> Plan {
+        let buffers = connections
+            .iter()
+            .map(|c| c.receive_buffer.min(c.send_buffer));
+        let smallest = buffers.min().unwrap_or(0) as u64;
+        let sends = if self.chance(0.08) {
+            0
+        } else {
+            self.magnitude(1..=500_000)
+        };
+        // A tiny buffer lets through one buffer a round trip.
+        let sends = sends.min(smallest * 200);
+        let read_pauses = (0..self.among(&[0, 0, 0, 1, 2]))
+            .map(|n| ReadPause {
+                at: n * self.0.random_range(0..100_000),
+                length: self.duration(1..=20_000),
+            })
+            .collect();
+        Plan {
+            sends,
+            writes: self.chunks(sends),
+            reads: self.chunks(500_000),
+            read_pauses,
+            finish: if self.chance(0.15) {
+                Finish::Release
+            } else {
+                Finish::Shutdown
+            },
+            zero_copy: self.chance(0.3),
+            early: self.chance(0.2),
+            pace: Pace::Free,
+            abort: None,
+        }
+    }
+
+    fn plans(&mut self, scenario: &mut Scenario) {
+        let configs = [
+            scenario.client.connection.clone(),
+            scenario.server.connection.clone(),
+        ];
+        let Scenario {
+            client: Side { plan: client, .. },
+            server: Side { plan: server, .. },
+            ..
+        } = scenario;
+        *client = self.plan([&configs[0], &configs[1]]);
+        *server = self.plan([&configs[0], &configs[1]]);
+        match self.0.random_range(0..10) {
+            0 => {
+                server.pace = Pace::Echo;
+                server.sends = client.sends;
+            }
+            1 => {
+                server.pace = Pace::AfterEnd;
+                client.finish = Finish::Shutdown;
+            }
+            2 => {
+                client.pace = Pace::AfterEnd;
+                server.finish = Finish::Shutdown;
+            }
+            3 => {
+                let (request, response) = (self.magnitude(1..=2000), self.magnitude(1..=5000));
+                let turns = self.0.random_range(1..=20);
+                client.sends = request * turns;
+                server.sends = response * turns;
+                client.pace = Pace::Turns {
+                    mine: request,
+                    theirs: response,
+                    first: true,
+                };
+                server.pace = Pace::Turns {
+                    mine: response,
+                    theirs: request,
+                    first: false,
+                };
+            }
+            _ => {}
+        }
+        if client.sends == 0 && server.sends == 0 {
+            // Who has nothing to wait for would be gone before the connection stands.
+            client.finish = Finish::Shutdown;
+            server.finish = Finish::Shutdown;
+        }
+    }
+
+    fn disturbances(&mut self, paths: usize) -> Vec<Disturbance> {
+        let count = if self.chance(0.3) {
+            self.0.random_range(1..=3)
+        } else {
+            0
+        };
+        let mut busy_until = Instant::ZERO;
+        let mut disturbances = Vec::new();
+        for _ in 0..count {
+            // One after the other: an interface that is down twice would come back once.
+            let at = busy_until + self.duration(100..=3000);
+            let number = self.0.random_range(0..16);
+            disturbances.push(match self.0.random_range(0..3) {
+                0 => {
+                    busy_until = at + self.duration(1..=10_000);
+                    let (host, interface) = (self.among(&[0, 1]), self.0.random_range(0..paths));
+                    Disturbance::InterfaceDown {
+                        at,
+                        until: busy_until,
+                        host,
+                        interface,
+                    }
+                }
+                1 => Disturbance::CloseSubflow { at, number },
+                _ => Disturbance::Backup {
+                    at,
+                    number,
+                    backup: self.chance(0.6),
+                },
+            });
+        }
+        disturbances
+    }
+}
