@@ -20,6 +20,9 @@ const SETTLE_MAX: Duration = Duration::from_millis(200);
 /// RFC 8684 §3.4.1 leaves the repetition to the sender; Linux sends up to three.
 const ANNOUNCE_TRIES: u32 = 3;
 
+/// Options that wait for an acknowledgment to ride on; a peer that provokes more loses the oldest.
+const MAX_SIGNALS: usize = 64;
+
 impl Connection {
     /// Tells of a local address that may be used for this connection.
     pub fn add_local_address(&mut self, now: Instant, address: IpAddr) {
@@ -228,6 +231,9 @@ impl Connection {
 
     /// Puts an option on the next fitting acknowledgment.
     pub(super) fn queue_signal(&mut self, option: MptcpOption, on: Option<SubflowId>) {
+        if self.signals.len() == MAX_SIGNALS {
+            self.signals.pop_front();
+        }
         self.signals.push_back(Signal { option, on });
     }
 

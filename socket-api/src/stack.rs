@@ -1,0 +1,209 @@
+//! A stack: starting one, connecting and listening on it.
+//!
+//! The module owns the construction of the endpoint and its driver. What happens on a connection
+//! afterwards is for streams and listeners.
+
+use crate::connection::Connection;
+use crate::device::Device;
+use crate::driver::Driver;
+use crate::error::{self, StackError as _, Stopped};
+use crate::listener::MptcpListener;
+use crate::shared::{Clock, Handle, Shared};
+use crate::stream::MptcpStream;
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use umptcp_stack::{
+    ConnectionConfig, Endpoint, EndpointConfig, EndpointStats, InterfaceConfig, InterfaceId,
+};
+
+/// A host of its own: interfaces, addresses, connections and listeners, driven by one task.
+///
+/// Clones are the same stack. When all clones, streams and listeners are dropped, the task ends as
+/// soon as the connections have ended in order; [`Stack::stop`] ends it at once.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    handle: Handle,
+    interfaces: Arc<[InterfaceId]>,
+}
+
+impl Stack {
+    /// Begins to describe a stack.
+    pub fn builder() -> StackBuilder {
+        StackBuilder::default()
+    }
+
+    /// Connects to `remote` with the default settings.
+    ///
+    /// Cancellation safe: dropping the future gives the attempt up.
+    ///
+    /// # Errors
+    /// As for [`Self::connect_with`].
+    pub async fn connect(&self, remote: SocketAddr) -> io::Result<MptcpStream> {
+        self.connect_with(None, remote, ConnectionConfig::default())
+            .await
+    }
+
+    /// Connects to `remote`, from `local` if it is given; its address may be unspecified and its
+    /// port 0, which leaves them open.
+    ///
+    /// Cancellation safe: dropping the future gives the attempt up.
+    ///
+    /// # Errors
+    /// `ConnectionRefused`, `ConnectionReset` or `TimedOut` as with any TCP socket;
+    /// `AddrNotAvailable` if no interface or no port could be used, `AddrInUse` if `local` is in
+    /// use towards `remote`, `NotConnected` if the stack has stopped.
+    pub async fn connect_with(
+        &self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+        config: ConnectionConfig,
+    ) -> io::Result<MptcpStream> {
+        let connection = Connection::connect(&self.handle, local, remote, config)?;
+        poll_fn(|cx| connection.poll_established(cx)).await?;
+        Ok(MptcpStream::new(connection))
+    }
+
+    /// Accepts connections to `local`; an unspecified address stands for every local one.
+    ///
+    /// # Errors
+    /// `AddrInUse`, or `InvalidInput` for port 0, or `NotConnected` if the stack has stopped.
+    pub fn listen(&self, local: SocketAddr, config: ConnectionConfig) -> io::Result<MptcpListener> {
+        MptcpListener::new(&self.handle, local, config)
+    }
+
+    /// The interfaces, in the order in which the builder got them.
+    #[must_use]
+    pub fn interfaces(&self) -> &[InterfaceId] {
+        &self.interfaces
+    }
+
+    /// Counters of the whole stack.
+    #[must_use]
+    pub fn stats(&self) -> EndpointStats {
+        self.handle.look(|state| state.endpoint.stats())
+    }
+
+    /// Disables or enables an interface: what was in flight there moves to other paths. It works
+    /// while it is enabled and its device's link is up.
+    pub fn set_interface_up(&self, interface: InterfaceId, up: bool) {
+        self.handle
+            .command(|state, now| state.enable_interface(now, interface, up));
+    }
+
+    /// Gives an interface a further address; connections may open subflows from it.
+    pub fn add_address(&self, interface: InterfaceId, address: IpAddr) {
+        self.handle
+            .command(|state, now| state.endpoint.add_address(now, interface, address));
+    }
+
+    /// Takes an address away: its subflows close, and peers are told.
+    pub fn remove_address(&self, address: IpAddr) {
+        self.handle
+            .command(|state, now| state.endpoint.remove_address(now, address));
+    }
+
+    /// Ends the stack at once, for all its clones: the devices are closed when this returns, what
+    /// was not sent is lost, peers are told nothing, and whoever waits gets an error.
+    ///
+    /// Cancellation safe: the stack ends all the same.
+    pub async fn stop(&self) {
+        self.handle.command(|state, _| state.stop_requested = true);
+        poll_fn(|cx| {
+            self.handle
+                .command(|state, _| state.poll_stopped(cx.waker()))
+        })
+        .await;
+    }
+}
+
+/// Describes a [`Stack`] to start.
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct StackBuilder {
+    config: EndpointConfig,
+    seed: Option<[u8; 32]>,
+    interfaces: Vec<(Box<dyn Device>, Vec<IpAddr>)>,
+}
+
+impl StackBuilder {
+    /// Settings of the whole stack; the default ones otherwise.
+    pub fn config(mut self, config: EndpointConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The seed of all keys, nonces and sequence numbers. Whoever knows it can forge packets: fix
+    /// it only to repeat an experiment. It comes from the operating system otherwise.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Adds an interface with its addresses. The first one has index 0, and so on.
+    pub fn interface(
+        mut self,
+        device: impl Device,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Self {
+        self.interfaces
+            .push((Box::new(device), addresses.into_iter().collect()));
+        self
+    }
+
+    /// Starts the stack: from now on its task drives the devices.
+    ///
+    /// # Errors
+    /// Not inside a tokio runtime, or the operating system gives no random seed.
+    pub fn start(self) -> io::Result<Stack> {
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|source| error::failed("cannot start a stack", io::Error::other(source)))?;
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => random_seed()?,
+        };
+        let clock = Clock::start();
+        let mut endpoint = Endpoint::new(self.config, seed);
+        let mut devices = Vec::with_capacity(self.interfaces.len());
+        for (device, addresses) in self.interfaces {
+            let config = InterfaceConfig {
+                mtu: device.mtu(),
+                ..InterfaceConfig::default()
+            };
+            let interface = endpoint.add_interface(config);
+            for address in addresses {
+                endpoint.add_address(clock.now(), interface, address);
+            }
+            devices.push((interface, device));
+        }
+        let interfaces: Arc<[InterfaceId]> = devices.iter().map(|(id, _)| *id).collect();
+        let shared = Arc::new(Shared::new(clock, endpoint, &interfaces));
+        let handle = Handle::new(Arc::clone(&shared));
+        // `Driver::new` sets up a timer, which needs the runtime's context: we are in it.
+        runtime.spawn(Driver::new(shared, devices));
+        Ok(Stack { handle, interfaces })
+    }
+}
+
+fn random_seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    SysRng.try_fill_bytes(&mut seed).map_err(|source| {
+        error::failed(
+            "cannot get a random seed from the system",
+            io::Error::other(source),
+        )
+    })?;
+    Ok(seed)
+}
+
+/// Fails if the stack has stopped.
+pub(crate) fn check_running(state: &crate::shared::State) -> io::Result<()> {
+    if state.stopped {
+        Err(Stopped.into_io())
+    } else {
+        Ok(())
+    }
+}

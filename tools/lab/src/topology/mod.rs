@@ -1,0 +1,16 @@
+//! Networks to run experiments in: a client and a server joined by several paths.
+//!
+//! The module owns the numbering of addresses ([`AddressPlan`]), the private network namespace
+//! ([`namespace`]), the paths through it ([`TunPaths`]) or through memory ([`MemoryPaths`]), and
+//! the device that records what passes ([`Captured`]). It starts no stack and sends no packet.
+
+mod captured;
+mod memory;
+pub mod namespace;
+mod plan;
+mod tun;
+
+pub use captured::{Captured, Recorder};
+pub use memory::MemoryPaths;
+pub use plan::{AddressPlan, Family, MAX_PATHS};
+pub use tun::{Interfaces, MTU, TunPaths};
