@@ -149,9 +149,9 @@ impl Generator {
             } else {
                 Loss::GilbertElliott {
                     to_bad: 0.01,
-                    to_good: 0.3,
+                    to_good: 0.5,
                     loss_good: 0.0,
-                    loss_bad: 0.7,
+                    loss_bad: 0.5,
                 }
             };
         }
@@ -187,6 +187,10 @@ impl Generator {
             send_buffer: self.buffer(),
             nodelay: self.chance(0.3),
             max_subflows: self.among(&[1, 2, 4, 8, 16]),
+            // Losses in long rows after a cut must not look like a dead path.
+            user_timeout: Duration::from_secs(1000),
+            // Nor may a peer that rests be taken for one that is gone.
+            close_timeout: Duration::from_secs(1000),
             ..ConnectionConfig::default()
         }
     }
@@ -234,7 +238,7 @@ impl Generator {
             .collect();
         Plan {
             sends,
-            writes: self.chunks(sends),
+            writes: Chunks::default(),
             reads: self.chunks(3_000_000),
             read_pauses,
             finish: if self.chance(0.15) {
@@ -292,6 +296,8 @@ impl Generator {
             }
             _ => {}
         }
+        client.writes = self.chunks(client.sends);
+        server.writes = self.chunks(server.sends);
         if client.sends == 0 && server.sends == 0 {
             // Who has nothing to wait for would be gone before the connection stands.
             client.finish = Finish::Shutdown;
@@ -306,6 +312,7 @@ impl Generator {
             0
         };
         let mut busy_until = Instant::ZERO;
+        let mut closed = false;
         let mut disturbances = Vec::new();
         for _ in 0..count {
             // One after the other: an interface that is down twice would come back once.
@@ -322,7 +329,12 @@ impl Generator {
                         interface,
                     }
                 }
-                1 => Disturbance::CloseSubflow { at, number },
+                // Once: a subflow closes only when it has sent all its data, so a second time
+                // might take the last one.
+                1 if !closed => {
+                    closed = true;
+                    Disturbance::CloseSubflow { at, number }
+                }
                 _ => Disturbance::Backup {
                     at,
                     number,
