@@ -1,7 +1,7 @@
 //! Addresses, announcements, and what the path manager makes of them
 //! (RFC 6824 §3.4, RFC 8684 §3.4).
 
-use super::{Connection, Effect, Signal};
+use super::{Connection, Effect, Side, Signal};
 use crate::base::config::Version;
 use crate::base::id::{AddressId, SubflowId};
 use crate::base::time::{Duration, Instant};
@@ -46,13 +46,21 @@ impl Connection {
         }
     }
 
-    /// The path manager is asked a little later, when more is known.
+    /// The path manager is asked a little later, when more is known. Who was connected to only
+    /// announces: that goes at once, so that it arrives while the other side still waits.
     pub(super) fn update_paths_soon(&mut self, now: Instant) {
         let confirmed = self.session().is_some_and(|session| session.confirmed);
-        if confirmed && self.closed.is_none() {
-            let srtt = self.subflows[0].tcb.rtt.srtt().unwrap_or(SETTLE_MIN);
-            self.deadlines.paths = Some(now + srtt.clamp(SETTLE_MIN, SETTLE_MAX));
+        if !confirmed || self.closed.is_some() {
+            return;
         }
+        let pause = match self.side {
+            Side::Initiator => {
+                let srtt = self.subflows[0].tcb.rtt.srtt().unwrap_or(SETTLE_MIN);
+                srtt.clamp(SETTLE_MIN, SETTLE_MAX)
+            }
+            Side::Listener => Duration::ZERO,
+        };
+        self.deadlines.paths = Some(now + pause);
     }
 
     pub(super) fn update_paths(&mut self, now: Instant) {
@@ -71,7 +79,7 @@ impl Connection {
             return;
         }
         let actions = self.path_manager.update(&PathView {
-            initiator: self.side == super::Side::Initiator,
+            initiator: self.side == Side::Initiator,
             deny_join_initial: session.deny_join_initial,
             addresses: &self.addresses,
             in_use: &in_use,
