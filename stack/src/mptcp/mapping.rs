@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use thiserror::Error;
 
-/// Mappings kept for bytes that have not come yet; a peer that announces more is not believed.
-const MAX_PENDING_MAPPINGS: usize = 1024;
+/// Mappings kept for bytes that have not come yet, or wait behind a gap: a window of 4 MiB in
+/// segments of the smallest usual size. A segment beyond that counts as lost.
+const MAX_PENDING_MAPPINGS: usize = 8192;
 
 /// Which option announces a sent mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -243,10 +244,17 @@ impl ReceivedMappings {
             }
             index += 1;
         }
-        if self.mappings.len() < MAX_PENDING_MAPPINGS {
+        // What is in order is needed at once and never kept for long.
+        if !self.is_full() || mapping.ssn.at_or_before(consumed) {
             self.mappings.insert(index, mapping);
         }
         Ok(())
+    }
+
+    /// No mapping ahead of a gap can be kept any more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.mappings.len() >= MAX_PENDING_MAPPINGS
     }
 
     /// Gives in-order subflow bytes their data sequence numbers. `sum` is the sum of `bytes`
@@ -516,6 +524,23 @@ mod tests {
             Err(MappingError::Conflict)
         );
         assert_eq!(mappings.mappings.len(), 1);
+    }
+
+    #[test]
+    fn the_mapping_of_the_next_byte_is_taken_however_many_wait() {
+        let mut mappings = ReceivedMappings::default();
+        let count = u32::try_from(MAX_PENDING_MAPPINGS).unwrap();
+        for i in 1..=count {
+            assert!(!mappings.is_full());
+            let ahead = mapping(1 + 10 * i, 100 + 10 * u64::from(i), 10);
+            mappings.add(ahead, SeqNum(1)).unwrap();
+        }
+        assert!(mappings.is_full());
+        mappings.add(mapping(1, 100, 10), SeqNum(1)).unwrap();
+        assert_eq!(map(&mut mappings, 1, &[0; 10]).unwrap()[0].0, DataSeq(100));
+        let ahead = mapping(1 + 10 * (count + 1), 0, 10);
+        mappings.add(ahead, SeqNum(11)).unwrap();
+        assert_eq!(mappings.mappings.len(), MAX_PENDING_MAPPINGS);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Addresses, announcements, and what the path manager makes of them
 //! (RFC 6824 §3.4, RFC 8684 §3.4).
 
-use super::{Connection, Effect, Signal};
+use super::{Connection, Effect, Side, Signal};
 use crate::base::config::Version;
 use crate::base::id::{AddressId, SubflowId};
 use crate::base::time::{Duration, Instant};
@@ -19,9 +19,6 @@ const SETTLE_MIN: Duration = Duration::from_millis(5);
 const SETTLE_MAX: Duration = Duration::from_millis(200);
 /// RFC 8684 §3.4.1 leaves the repetition to the sender; Linux sends up to three.
 const ANNOUNCE_TRIES: u32 = 3;
-
-/// Options that wait for an acknowledgment to ride on; a peer that provokes more loses the oldest.
-const MAX_SIGNALS: usize = 64;
 
 impl Connection {
     /// Tells of a local address that may be used for this connection.
@@ -49,13 +46,21 @@ impl Connection {
         }
     }
 
-    /// The path manager is asked a little later, when more is known.
+    /// The path manager is asked a little later, when more is known. Who was connected to only
+    /// announces: that goes at once, so that it arrives while the other side still waits.
     pub(super) fn update_paths_soon(&mut self, now: Instant) {
         let confirmed = self.session().is_some_and(|session| session.confirmed);
-        if confirmed && self.closed.is_none() {
-            let srtt = self.subflows[0].tcb.rtt.srtt().unwrap_or(SETTLE_MIN);
-            self.deadlines.paths = Some(now + srtt.clamp(SETTLE_MIN, SETTLE_MAX));
+        if !confirmed || self.closed.is_some() {
+            return;
         }
+        let pause = match self.side {
+            Side::Initiator => {
+                let srtt = self.subflows[0].tcb.rtt.srtt().unwrap_or(SETTLE_MIN);
+                srtt.clamp(SETTLE_MIN, SETTLE_MAX)
+            }
+            Side::Listener => Duration::ZERO,
+        };
+        self.deadlines.paths = Some(now + pause);
     }
 
     pub(super) fn update_paths(&mut self, now: Instant) {
@@ -74,7 +79,7 @@ impl Connection {
             return;
         }
         let actions = self.path_manager.update(&PathView {
-            initiator: self.side == super::Side::Initiator,
+            initiator: self.side == Side::Initiator,
             deny_join_initial: session.deny_join_initial,
             addresses: &self.addresses,
             in_use: &in_use,
@@ -231,9 +236,6 @@ impl Connection {
 
     /// Puts an option on the next fitting acknowledgment.
     pub(super) fn queue_signal(&mut self, option: MptcpOption, on: Option<SubflowId>) {
-        if self.signals.len() == MAX_SIGNALS {
-            self.signals.pop_front();
-        }
         self.signals.push_back(Signal { option, on });
     }
 

@@ -53,6 +53,7 @@ impl Connection {
         if self.is_too_early(index, &segment) {
             return Answer::None;
         }
+        self.drop_unmappable(index, &mut segment);
         let payload_len = segment.payload.len();
         let window = self.scaled_window(index, &segment);
         let arrival = receive(&mut self.subflows[index].tcb, now, &mut segment);
@@ -84,6 +85,17 @@ impl Connection {
         }
         self.after_segment(now, index);
         Answer::None
+    }
+
+    /// Bytes ahead of a gap whose mapping could not be kept must not be acknowledged: they would
+    /// never be sent on this subflow again, and there would be no way to tell where they belong.
+    fn drop_unmappable(&self, index: usize, segment: &mut Segment) {
+        let subflow = &self.subflows[index];
+        let ahead = segment.seq.after(subflow.tcb.rcv_nxt);
+        if ahead && subflow.received.is_full() && !segment.flags.syn && !segment.flags.rst {
+            segment.payload = Bytes::new();
+            segment.flags.fin = false;
+        }
     }
 
     /// The window of a segment in bytes (RFC 7323 §2.3).
