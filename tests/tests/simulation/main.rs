@@ -6,8 +6,10 @@ mod closing;
 mod flow_control;
 mod foreign_tcp;
 mod harm;
+mod middleboxes;
 mod paths;
 mod plain_tcp;
+mod regressions;
 mod transfers;
 
 use std::time::Duration;

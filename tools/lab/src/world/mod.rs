@@ -9,6 +9,7 @@
 //! run and leaves the packets in a pcapng file.
 
 mod host;
+mod middlebox;
 mod recorder;
 mod run;
 mod scenario;
@@ -20,6 +21,7 @@ mod transfer;
 mod wire;
 
 pub use host::{ForeignHost, ScriptFactory};
+pub use middlebox::StripMptcp;
 pub use scenario::{Ip, Pair, Path, Scenario, Side};
 pub use script::{Io, Progress, Script};
 pub use session::{Connect, Session};

@@ -88,7 +88,7 @@ impl Session {
     #[must_use]
     pub fn former_connection(&self) -> Option<ConnectionId> {
         self.connection()
-            .or(self.last_info.as_ref().map(|info| info.id))
+            .or_else(|| self.last_info.as_ref().map(|info| info.id))
     }
 
     /// True once the application is done and has released its connection.
