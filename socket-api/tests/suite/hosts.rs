@@ -4,8 +4,10 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use umptcp::{
     ConnectionConfig, LinkSwitch, MemoryDevice, MptcpListener, MptcpStream, Stack, StackBuilder,
+    SubflowId,
 };
 
 /// Where servers listen.
@@ -78,6 +80,37 @@ impl Hosts {
                 .await;
         (client.expect("connected"), server.expect("accepted").0)
     }
+}
+
+/// One message from each end to the other.
+pub(crate) async fn exchange(one: &mut MptcpStream, other: &mut MptcpStream) {
+    let mut buffer = [0; 4];
+    one.write_all(b"ping").await.unwrap();
+    soon(other.read_exact(&mut buffer)).await.unwrap();
+    assert_eq!(&buffer, b"ping");
+    other.write_all(b"pong").await.unwrap();
+    soon(one.read_exact(&mut buffer)).await.unwrap();
+    assert_eq!(&buffer, b"pong");
+}
+
+/// Waits for the subflow that uses a link at both ends; full mesh also makes crossing ones.
+pub(crate) async fn subflow_over(client: &MptcpStream, link: u8) -> SubflowId {
+    let subflow = soon(async {
+        loop {
+            let subflows = client.subflows();
+            let mut over_link = subflows.iter().filter(|subflow| {
+                subflow.local.ip() == client_address(link)
+                    && subflow.remote.ip() == server_address(link)
+            });
+            if let Some(subflow) = over_link.next() {
+                return subflow.id;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon(client.subflow_established(subflow)).await.unwrap();
+    subflow
 }
 
 /// Endless data whose every byte follows from its position.

@@ -1,6 +1,6 @@
 //! Much data, over several paths, and transfers that end in the middle.
 
-use crate::hosts::{Hosts, Pattern, client_address, soon};
+use crate::hosts::{Hosts, Pattern, client_address, exchange, soon, subflow_over};
 use bytes::Bytes;
 use std::io::ErrorKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -86,7 +86,9 @@ async fn one_path_and_one_thread_do_as_well() {
 #[tokio::test]
 async fn a_path_that_is_cut_and_joined_again_loses_nothing() {
     let hosts = Hosts::start(2);
-    let (client, server) = hosts.connection().await;
+    let (mut client, mut server) = hosts.connection().await;
+    exchange(&mut client, &mut server).await;
+    subflow_over(&client, 1).await;
     let transfer = tokio::spawn(both_ways(client, server, 16 * MIB));
     for round in 0..6 {
         let link = &hosts.links[round % 2];

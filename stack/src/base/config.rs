@@ -50,7 +50,8 @@ pub struct ConnectionConfig {
     pub send_buffer: usize,
     /// Send small writes at once, without waiting for acknowledgments (no Nagle).
     pub nodelay: bool,
-    /// Subflows the full-mesh path manager brings a connection to, the initial one included.
+    /// Subflows the full-mesh path manager brings a connection to, and the most that are accepted
+    /// from the peer; the initial one included.
     pub max_subflows: usize,
     /// SYNs sent with MPTCP before one is tried without (RFC 6824 §3.1).
     pub syn_tries_with_mptcp: u32,

@@ -87,7 +87,7 @@ impl Endpoint {
         let allowed = self
             .connections
             .get(id)
-            .is_some_and(|entry| entry.connection.can_add_subflow());
+            .is_some_and(|entry| entry.connection.can_accept_subflow());
         if !allowed {
             self.stats.joins_refused += 1;
             let reason = refusal(ResetReason::AdministrativelyProhibited);

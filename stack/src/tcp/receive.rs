@@ -192,8 +192,7 @@ fn check_sequence(tcb: &mut Tcb, now: Instant, segment: &Segment) -> Result<(), 
     } else {
         end.after(tcb.rcv_nxt)
     };
-    let starts_in_window =
-        segment.seq.before(tcb.rcv_edge) || segment.seq.at_or_before(tcb.rcv_nxt.max(tcb.rcv_edge));
+    let starts_in_window = segment.seq.at_or_before(tcb.rcv_nxt.max(tcb.rcv_edge));
     if reaches_window && starts_in_window {
         return Ok(());
     }

@@ -7,7 +7,8 @@ use crate::base::id::SubflowId;
 use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::state::{DataEvent, DataState};
-use crate::mptcp::subflow::Role;
+use crate::mptcp::subflow::{Role, Subflow};
+use crate::tcp::state::TcpState;
 use crate::wire::mptcp_option::{MpTcpRst, MptcpOption, ResetReason};
 use bytes::Bytes;
 
@@ -204,13 +205,13 @@ impl Connection {
         let orderly =
             reason == CloseReason::Finished && self.subflows.iter().all(|s| s.is_closed());
         if !orderly {
-            for index in 0..self.subflows.len() {
-                if !self.subflows[index].is_closed() {
-                    self.subflows[index].reset_with = Some(MpTcpRst {
-                        transient: false,
-                        reason: ResetReason::Unspecified,
-                    });
-                }
+            // TIME-WAIT is quiet: both sides have finished there.
+            let open = |s: &&mut Subflow| !s.is_closed() && s.tcb.state != TcpState::TimeWait;
+            for subflow in self.subflows.iter_mut().filter(open) {
+                subflow.reset_with = Some(MpTcpRst {
+                    transient: false,
+                    reason: ResetReason::Unspecified,
+                });
             }
         }
         if reason != CloseReason::Finished {

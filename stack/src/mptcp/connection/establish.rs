@@ -6,13 +6,31 @@ use crate::base::time::{Duration, Instant};
 use crate::mptcp::handshake::{Protocol, Session};
 use crate::mptcp::key::JoinHmac;
 use crate::mptcp::subflow::Role;
+use crate::tcp::state::TcpState;
 use crate::wire::mptcp_option::{MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason};
+use crate::wire::packet::Segment;
 use crate::wire::tcp_option::TcpOptions;
 
 /// How long the third ACK of a join waits to be acknowledged before it is sent again, at first.
 const THIRD_ACK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Connection {
+    /// True for a segment that must not complete the handshake of a listener that waits for the
+    /// peer's key: it shows that the peer speaks MPTCP, or it is not the next one, so the segment
+    /// with MP_CAPABLE is still on its way or lost. It counts as lost too; the peer sends both
+    /// again (protocol reference 3.2).
+    pub(super) fn is_too_early(&self, index: usize, segment: &Segment) -> bool {
+        let Protocol::Answered(answer) = &self.protocol else {
+            return false;
+        };
+        let decides = capable_of(&segment.options.mptcp).is_some()
+            || (segment.options.dss.is_some() && answer.remote.is_some());
+        let stray =
+            segment.options.dss.is_some() || segment.seq != self.subflows[index].tcb.rcv_nxt;
+        let synchronizing = self.subflows[index].tcb.state == TcpState::SynReceived;
+        index == 0 && synchronizing && !segment.flags.syn && !segment.flags.rst && !decides && stray
+    }
+
     /// A subflow's TCP handshake is complete: what does MPTCP say to it?
     pub(super) fn subflow_handshake(
         &mut self,
@@ -93,7 +111,8 @@ impl Connection {
         }
         let hmac = JoinHmac::new(session.version, ours, theirs);
         let subflow = &mut self.subflows[index];
-        subflow.backup = backup;
+        // Either side's wish makes it a backup for what we send.
+        subflow.backup |= backup;
         subflow.remote_id = address_id;
         subflow.role = Role::PreEstablished {
             hmac,
@@ -190,7 +209,14 @@ impl Connection {
         if self.subflows[index].reset_with.is_some() || self.subflows[index].is_closed() {
             return;
         }
-        self.subflows[index].reset_with = Some(MpTcpRst {
+        let subflow = &mut self.subflows[index];
+        if !subflow.link_up || subflow.tcb.state == TcpState::SynSent {
+            // Nobody would hear it, or nobody is there yet.
+            subflow.tcb.close_at_once();
+            self.subflow_closed(now, index);
+            return;
+        }
+        subflow.reset_with = Some(MpTcpRst {
             transient: false,
             reason,
         });

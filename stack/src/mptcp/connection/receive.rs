@@ -6,6 +6,7 @@ use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
 use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::Instant;
+use crate::mptcp::data_send::DataFin;
 use crate::mptcp::handshake::SendMode;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
 use crate::mptcp::state::DataEvent;
@@ -49,6 +50,9 @@ impl Connection {
         let Some(index) = self.position(id) else {
             return Answer::Reset;
         };
+        if self.is_too_early(index, &segment) {
+            return Answer::None;
+        }
         self.drop_unmappable(index, &mut segment);
         let payload_len = segment.payload.len();
         let window = self.scaled_window(index, &segment);
@@ -408,17 +412,18 @@ impl Connection {
         }
     }
 
+    /// A FIN of a subflow is not the end of the stream (RFC 6824 §3.3.3).
     fn subflow_finished_by_peer(&mut self, index: usize) {
-        // A FIN of a subflow is not the end of the stream (RFC 6824 §3.3.3). We close our side
-        // too, unless it is needed to finish sending.
+        // A peer whose DATA_FIN is acknowledged closes its side of every subflow; ours stays open
+        // until we have finished sending.
+        let half_closed = self.receive.is_finished();
+        let finished = self.send.fin() == DataFin::Acknowledged;
         let others = self
             .subflows
             .iter()
             .enumerate()
             .any(|(i, s)| i != index && s.is_usable());
-        let still_sending =
-            self.state.can_write() || self.send.has_unsent() || self.send.is_outstanding();
-        if others || !still_sending {
+        if finished || (others && !half_closed) {
             self.close_one_subflow(index);
         }
     }

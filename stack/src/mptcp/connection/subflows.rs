@@ -13,6 +13,8 @@ use crate::wire::mptcp_option::{MpJoin, MptcpOption, Nonce};
 use crate::wire::packet::FourTuple;
 use crate::wire::tcp_option::TcpOptions;
 
+/// Subflows a connection has at most, whoever opens them: every segment looks at all of them.
+const MAX_SUBFLOWS: usize = 64;
 /// First wait after a join failed; it doubles each time (protocol reference 3.12).
 const JOIN_RETRY: Duration = Duration::from_secs(1);
 /// And never becomes longer than this.
@@ -37,21 +39,27 @@ pub struct JoinRequest {
 
 impl Connection {
     /// True if we may open another subflow: only after the peer was heard with a DSS
-    /// (RFC 6824 §3.1).
+    /// (RFC 6824 §3.1). The limit of the path manager does not bind the application.
     #[must_use]
     pub fn can_open_subflow(&self) -> bool {
-        self.session().is_some_and(|session| session.confirmed) && self.can_add_subflow()
+        self.session().is_some_and(|session| session.confirmed)
+            && self.closed.is_none()
+            && self.live_subflows() < MAX_SUBFLOWS
     }
 
-    /// True if the connection takes another subflow now; never after fallback or the end.
+    /// True if the connection takes another subflow of the peer now; never after fallback or the
+    /// end.
     #[must_use]
-    pub fn can_add_subflow(&self) -> bool {
-        let live = self
-            .subflows
+    pub fn can_accept_subflow(&self) -> bool {
+        let limit = self.config.max_subflows.min(MAX_SUBFLOWS);
+        self.session().is_some() && self.closed.is_none() && self.live_subflows() < limit
+    }
+
+    fn live_subflows(&self) -> usize {
+        self.subflows
             .iter()
             .filter(|subflow| !subflow.is_closed())
-            .count();
-        self.session().is_some() && self.closed.is_none() && live < self.config.max_subflows.max(1)
+            .count()
     }
 
     /// Starts a subflow with MP_JOIN; the TCB is in SYN-SENT.
@@ -143,25 +151,25 @@ impl Connection {
             self.closed_by_fastclose(now);
             return;
         }
-        let refused = !self.subflows[index].tcb.state.is_synchronized();
-        let was_initial = index == 0;
-        let joining = matches!(self.subflows[index].role, Role::Joining { .. });
-        self.subflows[index].tcb.close_at_once();
-        self.subflow_closed(now, index);
-        if self.closed.is_some() {
-            return;
-        }
-        let alone = self.subflows.iter().all(|subflow| subflow.is_closed());
-        if alone && (self.session().is_none() || joining) {
-            // Plain TCP ends with its only subflow. And a peer that answers a join with RST
-            // while no subflow is left does not know the connection any more.
-            let reason = if refused && was_initial {
+        let subflow = &mut self.subflows[index];
+        let refused = !subflow.tcb.state.is_synchronized();
+        let joining = matches!(subflow.role, Role::Joining { .. });
+        subflow.tcb.close_at_once();
+        let alone = self.subflows.iter().all(Subflow::is_closed);
+        if alone && self.session().is_none() {
+            // Plain TCP ends with its only subflow.
+            let reason = if refused {
                 CloseReason::Refused
             } else {
                 CloseReason::ResetByPeer
             };
             self.end(now, reason);
+        } else if alone && joining {
+            // A peer that answers a join with RST while no subflow is left does not know the
+            // connection any more.
+            self.end(now, CloseReason::ResetByPeer);
         }
+        self.subflow_closed(now, index);
     }
 
     /// A subflow has reached CLOSED, for whatever reason.
@@ -241,8 +249,9 @@ impl Connection {
             .iter()
             .enumerate()
             .any(|(i, s)| i != index && s.is_usable());
-        if others && self.session().is_some() && self.subflows[index].is_established() {
-            self.subflows[index].stalled = true;
+        let subflow = &mut self.subflows[index];
+        // Only the first timeout moves its data: what it has sent since then went nowhere else.
+        if others && subflow.is_established() && !core::mem::replace(&mut subflow.stalled, true) {
             self.move_data_away(now, index);
         }
     }

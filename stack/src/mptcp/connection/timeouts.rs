@@ -116,10 +116,10 @@ impl Connection {
     /// Nothing was heard for too long.
     fn give_up_subflow(&mut self, now: Instant, index: usize) {
         self.subflows[index].tcb.close_at_once();
-        self.subflow_closed(now, index);
-        if self.closed.is_none() && self.session().is_none() {
+        if self.session().is_none() {
             self.end(now, CloseReason::TimedOut);
         }
+        self.subflow_closed(now, index);
     }
 
     /// RFC 6824 §3.2: the third ACK of a join is sent again until it is acknowledged.

@@ -1,0 +1,238 @@
+//! New and reinjected data: which subflow, how much, and with which mapping.
+
+use super::Interfaces;
+use crate::base::config::Version;
+use crate::base::num::saturating_u16;
+use crate::base::seq::SeqNum;
+use crate::base::time::Instant;
+use crate::mptcp::connection::{Connection, Side};
+use crate::mptcp::data_send::Chunk;
+use crate::mptcp::handshake::SendMode;
+use crate::mptcp::mapping::{Announcement, SentMapping, pseudo_header};
+use crate::mptcp::outgoing_options::{announce, max_payload, of_segment};
+use crate::mptcp::scheduler::Candidate;
+use crate::mptcp::subflow::Subflow;
+use crate::wire::checksum::Sum;
+use crate::wire::mptcp_option::{Dss, WireMapping, WireSeq};
+use crate::wire::packet::{Payload, Transmit};
+use crate::wire::tcp_option::OptionWriter;
+use smallvec::SmallVec;
+
+impl Connection {
+    /// New or reinjected data, on the subflow that the scheduler picks.
+    pub(super) fn poll_data(
+        &mut self,
+        now: Instant,
+        interfaces: &impl Interfaces,
+    ) -> Option<Transmit> {
+        if !self.send.has_unsent() && !self.send.has_reinjection() {
+            return None;
+        }
+        let candidates = self.candidates();
+        let picked = self.scheduler.pick(&candidates)?;
+        let room = candidates
+            .iter()
+            .find(|candidate| candidate.id == picked)?
+            .room;
+        let index = self.position(picked)?;
+        let offload = interfaces
+            .capabilities(self.subflows[index].interface)
+            .segmentation_offload;
+        let segment = max_payload(&self.subflows[index].tcb, self.session());
+        let max = self.super_segment(segment, room, offload);
+        let reinjection = self.send.has_reinjection();
+        let chunk = self.send.next_chunk(max, !self.config.nodelay)?;
+        if reinjection && let Some(session) = self.session_mut() {
+            session.multipath = true;
+        }
+        Some(self.send_chunk(now, index, chunk, segment, interfaces))
+    }
+
+    /// Payload of the next segment, or of a super-segment that the device will cut: whole
+    /// segments within the room, mapped at once (a mapping's length has 16 bits). With checksums
+    /// the receiver has to wait for a whole mapping, so they stay one segment long.
+    fn super_segment(&self, segment: usize, room: usize, offload: Option<u16>) -> usize {
+        let checksum = self.session().is_some_and(|session| session.checksum);
+        match offload {
+            Some(limit) if !checksum => {
+                let limit = usize::from(limit).min(room).max(segment);
+                limit - limit % segment
+            }
+            Some(_) | None => segment,
+        }
+    }
+
+    /// The subflows that could take a segment; backups only if no regular one works at all.
+    fn candidates(&self) -> SmallVec<[Candidate; 8]> {
+        let session = self.session();
+        if session.is_none() && !self.is_plain() {
+            return SmallVec::new();
+        }
+        let usable = || self.subflows.iter().filter(|subflow| subflow.is_usable());
+        let any_regular = usable().any(|subflow| !subflow.backup);
+        let candidate = |subflow: &Subflow| {
+            let tcb = &subflow.tcb;
+            let room = tcb.room_for_data();
+            let segment = max_payload(tcb, session);
+            // A window with room for less than a segment is used only if nothing is in flight:
+            // otherwise it fills up to a whole one soon.
+            let enough = room >= segment || (room > 0 && tcb.is_all_acknowledged());
+            (enough && (!subflow.backup || !any_regular)).then(|| Candidate {
+                id: subflow.id,
+                srtt: tcb.rtt.srtt(),
+                backup: subflow.backup,
+                room,
+            })
+        };
+        usable().filter_map(candidate).collect()
+    }
+
+    fn send_chunk(
+        &mut self,
+        now: Instant,
+        index: usize,
+        chunk: Chunk,
+        segment: usize,
+        interfaces: &impl Interfaces,
+    ) -> Transmit {
+        let Chunk {
+            offset,
+            payload,
+            len,
+            data_fin,
+            last,
+        } = chunk;
+        let sum = self
+            .session()
+            .is_some_and(|s| s.checksum)
+            .then(|| sum_of(&payload));
+        let mapping = self.make_mapping(index, offset, len, data_fin, sum);
+        let subflow = &mut self.subflows[index];
+        let outgoing = subflow.tcb.send_data(now, payload, len, last);
+        let mut options = of_segment(&subflow.tcb, now);
+        if let Some(mapping) = mapping {
+            subflow.sent.push(mapping);
+            if mapping.data_fin {
+                self.send.fin_sent();
+            }
+            self.add_mapping_option(&mut options, index, &mapping);
+        }
+        self.announce_infinite(&mut options, index, offset, outgoing.seq);
+        self.arm_data_timer(now);
+        let segment_size = (len > segment).then(|| saturating_u16(segment));
+        self.emit_sized(
+            index,
+            outgoing,
+            &options,
+            sum.map(Sum::folded),
+            segment_size,
+            interfaces,
+        )
+    }
+
+    /// The mapping of new bytes at SND.NXT of a subflow; none on plain TCP.
+    fn make_mapping(
+        &self,
+        index: usize,
+        offset: u64,
+        len: usize,
+        data_fin: bool,
+        sum: Option<Sum>,
+    ) -> Option<SentMapping> {
+        let session = self.session()?;
+        if session.send_mode == SendMode::AnnounceInfinite {
+            return None;
+        }
+        let tcb = &self.subflows[index].tcb;
+        let first_data = session.version == Version::V1
+            && self.side == Side::Initiator
+            && !session.confirmed
+            && index == 0
+            && offset == 0
+            && tcb.bytes_sent == 0;
+        let announcement = if first_data {
+            Announcement::Capable
+        } else {
+            Announcement::Dss
+        };
+        // MP_CAPABLE with data has no place for a DATA_FIN.
+        let data_fin = data_fin && !first_data;
+        let len = saturating_u16(len);
+        let relative_ssn = tcb.snd_nxt.0.wrapping_sub(tcb.iss.0);
+        let wire_len = len + u16::from(data_fin);
+        let dsn = self.send.dsn(offset);
+        let checksum = sum.map(|sum| {
+            pseudo_header(dsn, relative_ssn, wire_len)
+                .and(sum)
+                .checksum()
+        });
+        Some(SentMapping {
+            ssn: tcb.snd_nxt,
+            offset,
+            len,
+            data_fin,
+            checksum,
+            announcement,
+        })
+    }
+
+    pub(super) fn add_mapping_option(
+        &self,
+        options: &mut OptionWriter,
+        index: usize,
+        mapping: &SentMapping,
+    ) {
+        let Some(session) = self.session() else {
+            return;
+        };
+        let dsn = self.send.dsn(mapping.offset);
+        let iss = self.subflows[index].tcb.iss;
+        let ack = self.receive.data_ack();
+        // The payload was sized so that this fits.
+        let _ = options.mptcp(&announce(session, mapping, iss, dsn, ack));
+    }
+
+    /// RFC 6824 §3.6: the first data after the decision to fall back carries a mapping of length
+    /// 0; nothing after it carries any.
+    fn announce_infinite(
+        &mut self,
+        options: &mut OptionWriter,
+        index: usize,
+        offset: u64,
+        seq: SeqNum,
+    ) {
+        let Some(session) = self.session() else {
+            return;
+        };
+        if session.send_mode != SendMode::AnnounceInfinite {
+            return;
+        }
+        let mapping = WireMapping {
+            dsn: WireSeq::Long(self.send.dsn(offset)),
+            ssn: seq.0.wrapping_sub(self.subflows[index].tcb.iss.0),
+            len: 0,
+            checksum: session.checksum.then_some(0),
+            data_fin: false,
+        };
+        let _ = options.dss(&Dss {
+            data_ack: None,
+            mapping: Some(mapping),
+        });
+        self.become_plain();
+    }
+}
+
+/// The sum of a payload in slices of any length.
+fn sum_of(payload: &Payload) -> Sum {
+    let mut at = 0;
+    payload.iter().fold(Sum::default(), |sum, slice| {
+        let piece = Sum::of(slice);
+        let piece = if at % 2 == 1 {
+            piece.at_odd_offset()
+        } else {
+            piece
+        };
+        at += slice.len();
+        sum.and(piece)
+    })
+}

@@ -1,0 +1,231 @@
+//! The next segment to send: what TCP owes first, then data, then signals and acknowledgments.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | the order, retransmissions, SYNs, resets, the packet itself |
+//! | `data` | new and reinjected data with its mapping |
+//! | `signals` | DATA_FIN, options on acknowledgments of their own, acknowledgments |
+
+mod data;
+mod signals;
+
+use super::Connection;
+use crate::base::config::{InterfaceConfig, Version};
+use crate::base::id::InterfaceId;
+use crate::base::time::Instant;
+use crate::mptcp::handshake::Protocol;
+use crate::mptcp::outgoing_options::{max_payload, of_segment, of_syn};
+use crate::mptcp::state::DataState;
+use crate::mptcp::subflow::{Role, Subflow};
+use crate::tcp::transmit::Outgoing;
+use crate::wire::mptcp_option::MptcpOption;
+use crate::wire::packet::{SegmentHeader, Transmit, TransmitChecksum, emit};
+use crate::wire::tcp_option::OptionWriter;
+
+/// What the connection must know of the interfaces.
+pub trait Interfaces {
+    /// The capabilities of one.
+    fn capabilities(&self, id: InterfaceId) -> InterfaceConfig;
+}
+
+impl Connection {
+    /// The next packet, if any. After `None`, timers are in place.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        interfaces: &impl Interfaces,
+    ) -> Option<Transmit> {
+        if core::mem::take(&mut self.close_subflows_wanted) {
+            self.close_all_subflows(now);
+            self.limit_waiting_for_the_peer(now);
+        }
+        for index in 0..self.subflows.len() {
+            if !self.subflows[index].is_closed()
+                && self.subflows[index].link_up
+                && let Some(transmit) = self.poll_owed(now, index, interfaces)
+            {
+                return Some(transmit);
+            }
+        }
+        if let Some(transmit) = self.poll_data(now, interfaces) {
+            return Some(transmit);
+        }
+        self.poll_plain_fin();
+        for index in 0..self.subflows.len() {
+            if let Some(transmit) = self.poll_last(now, index, interfaces) {
+                return Some(transmit);
+            }
+        }
+        self.update_probe_timer(now);
+        None
+    }
+
+    /// What goes before new data: a reset, a SYN, a retransmission, a signal.
+    fn poll_owed(
+        &mut self,
+        now: Instant,
+        index: usize,
+        interfaces: &impl Interfaces,
+    ) -> Option<Transmit> {
+        if let Some(transmit) = self.poll_signal(now, index, interfaces) {
+            return Some(transmit);
+        }
+        if self.subflows[index].reset_with.is_some() {
+            return Some(self.send_reset(now, index, interfaces));
+        }
+        let payload = max_payload(&self.subflows[index].tcb, self.session());
+        let tcb = &mut self.subflows[index].tcb;
+        if !tcb.can_retransmit() {
+            return None;
+        }
+        let outgoing = tcb.retransmit(now, payload)?;
+        let options = self.options_of_retransmission(now, index, &outgoing);
+        Some(self.emit(index, outgoing, &options, None, interfaces))
+    }
+
+    /// What comes after data: FIN, a bare DATA_FIN, probes, acknowledgments.
+    fn poll_last(
+        &mut self,
+        now: Instant,
+        index: usize,
+        interfaces: &impl Interfaces,
+    ) -> Option<Transmit> {
+        let subflow = &self.subflows[index];
+        if subflow.is_closed() || !subflow.link_up || subflow.reset_with.is_some() {
+            return None;
+        }
+        if subflow.tcb.can_send_fin() && self.may_close(index) {
+            let outgoing = self.subflows[index].tcb.send_fin(now);
+            let mut options = of_segment(&self.subflows[index].tcb, now);
+            self.add_acknowledgment(&mut options, index);
+            return Some(self.emit(index, outgoing, &options, None, interfaces));
+        }
+        if let Some(transmit) = self.poll_data_fin(now, index, interfaces) {
+            return Some(transmit);
+        }
+        if core::mem::take(&mut self.subflows[index].tcb.probe) {
+            let outgoing = self.subflows[index].tcb.window_probe();
+            return Some(self.send_ack(now, index, outgoing, interfaces));
+        }
+        if self.subflows[index].tcb.ack.is_due_now()
+            && self.subflows[index].tcb.state.is_synchronized()
+        {
+            let outgoing = self.subflows[index].tcb.bare_ack();
+            return Some(self.send_ack(now, index, outgoing, interfaces));
+        }
+        self.subflows[index].tcb.arm_delayed_ack(now);
+        None
+    }
+
+    fn options_of_retransmission(
+        &self,
+        now: Instant,
+        index: usize,
+        outgoing: &Outgoing,
+    ) -> OptionWriter {
+        let subflow = &self.subflows[index];
+        if outgoing.flags.syn {
+            let option = self.syn_option(subflow);
+            return of_syn(&subflow.tcb, now, outgoing.ack.is_some(), option.as_ref());
+        }
+        let mut options = of_segment(&subflow.tcb, now);
+        if outgoing.len == 0 {
+            self.add_acknowledgment(&mut options, index);
+        } else if let Some(mapping) = subflow.sent.find(outgoing.seq) {
+            // On plain TCP there is none, and SACK blocks have no room beside a full payload.
+            self.add_mapping_option(&mut options, index, mapping);
+        }
+        options
+    }
+
+    /// The MPTCP option of a subflow's SYN or SYN/ACK.
+    fn syn_option(&self, subflow: &Subflow) -> Option<MptcpOption> {
+        match (&subflow.role, &self.protocol) {
+            (Role::Initial, Protocol::Offered(offer)) if offer.on_syn => {
+                Some(MptcpOption::Capable(offer.syn()))
+            }
+            (Role::Initial, Protocol::Answered(answer)) => {
+                Some(MptcpOption::Capable(answer.syn_ack()))
+            }
+            (_, Protocol::Mptcp(session)) => Self::join_syn_option(session, subflow),
+            (_, Protocol::Offered(_) | Protocol::Plain | Protocol::Answered(_)) => None,
+        }
+    }
+
+    fn send_reset(&mut self, now: Instant, index: usize, interfaces: &impl Interfaces) -> Transmit {
+        let outgoing = self.subflows[index].tcb.reset();
+        // RFC 7323 §3.2 leaves timestamps off an RST.
+        let mut options = OptionWriter::new();
+        let aborted = self.closed.is_some();
+        if let Some(session) = self.session()
+            && session.version == Version::V1
+        {
+            if aborted && self.state == DataState::Closed {
+                let _ = options.mptcp(&MptcpOption::Fastclose(session.remote.key));
+            }
+            if let Some(reason) = self.subflows[index].reset_with {
+                let _ = options.mptcp(&MptcpOption::TcpRst(reason));
+            }
+        }
+        let transmit = self.emit(index, outgoing, &options, None, interfaces);
+        self.subflows[index].tcb.close_at_once();
+        self.subflow_closed(now, index);
+        transmit
+    }
+
+    fn emit(
+        &mut self,
+        index: usize,
+        outgoing: Outgoing,
+        options: &OptionWriter,
+        payload_sum: Option<u16>,
+        interfaces: &impl Interfaces,
+    ) -> Transmit {
+        self.emit_sized(index, outgoing, options, payload_sum, None, interfaces)
+    }
+
+    /// Puts the window on a segment and makes a packet of it.
+    fn emit_sized(
+        &mut self,
+        index: usize,
+        outgoing: Outgoing,
+        options: &OptionWriter,
+        payload_sum: Option<u16>,
+        segment_size: Option<u16>,
+        interfaces: &impl Interfaces,
+    ) -> Transmit {
+        let subflow = &mut self.subflows[index];
+        // RFC 7323 §2.2: the window of a SYN is not scaled.
+        let scale = if outgoing.flags.syn {
+            0
+        } else {
+            subflow.tcb.negotiated.rcv_scale
+        };
+        let (field, window) = self.receive.announce_window(scale);
+        if outgoing.ack.is_some() {
+            subflow.tcb.on_ack_sent(window);
+        }
+        let offload = interfaces.capabilities(subflow.interface).checksum_offload;
+        let header = SegmentHeader {
+            tuple: subflow.tuple,
+            seq: outgoing.seq,
+            ack: outgoing.ack,
+            flags: outgoing.flags,
+            window: field,
+            options: options.as_bytes(),
+        };
+        let checksum = if offload {
+            TransmitChecksum::Partial
+        } else {
+            TransmitChecksum::Complete
+        };
+        emit(
+            subflow.interface,
+            &header,
+            outgoing.payload,
+            payload_sum,
+            checksum,
+            segment_size,
+        )
+    }
+}
