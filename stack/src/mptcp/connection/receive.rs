@@ -443,6 +443,7 @@ impl Connection {
     fn data_progress(&mut self, now: Instant) {
         self.data_backoff = 0;
         self.deadlines.data_retransmit = None;
+        self.continue_data_recovery();
         self.arm_data_timer(now);
         self.wake_writer();
         self.check_fin_acknowledged();
