@@ -38,8 +38,8 @@ impl Endpoint {
                 && entry.listener == Some(listener)
             {
                 entry.connection.abort(now, CloseReason::Aborted);
-                entry.connection.release(now);
                 self.after(now, id);
+                self.release(now, id);
             }
         }
         self.events

@@ -356,7 +356,9 @@ impl Endpoint {
         {
             // Nobody has seen it, and nobody will.
             entry.listener = None;
+            entry.released = true;
             entry.connection.release(now);
+            self.forget_events(id);
             if let Some(listener) = self.listeners.get_mut(listener) {
                 listener.pending = listener.pending.saturating_sub(1);
             }

@@ -487,6 +487,8 @@ impl Connection {
             session.multipath = true;
         }
         self.deadlines.give_up = None;
+        // One that comes after our DATA_FIN was acknowledged serves the peer's direction only.
+        self.close_subflows_wanted |= self.send.fin() == DataFin::Acknowledged;
         self.effects.push_back(Effect::SubflowEstablished(id));
     }
 }

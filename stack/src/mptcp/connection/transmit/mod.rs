@@ -37,7 +37,6 @@ impl Connection {
     ) -> Option<Transmit> {
         if core::mem::take(&mut self.close_subflows_wanted) {
             self.close_all_subflows(now);
-            self.limit_waiting_for_the_peer(now);
         }
         for index in 0..self.subflows.len() {
             if !self.subflows[index].is_closed()
@@ -57,6 +56,7 @@ impl Connection {
             }
         }
         self.update_probe_timer(now);
+        self.limit_waiting_for_the_peer(now);
         None
     }
 
