@@ -62,7 +62,10 @@ impl Connection {
 
     /// `Ok` at the end of the stream.
     fn nothing_to_read(&mut self) -> Result<(), ReadError> {
-        if self.receive.is_finished() {
+        let ended_otherwise = self
+            .closed
+            .is_some_and(|reason| reason != CloseReason::Finished);
+        if self.receive.is_finished() && !ended_otherwise {
             return Ok(());
         }
         match self.closed {
@@ -215,7 +218,7 @@ impl Connection {
                 });
             }
         }
-        if reason != CloseReason::Finished {
+        if reason != CloseReason::Finished && self.closed != Some(CloseReason::Finished) {
             self.transition(DataEvent::Reset);
             self.send.clear();
             self.receive.clear();

@@ -11,6 +11,7 @@ mod signals;
 
 use super::Connection;
 use crate::base::config::{InterfaceConfig, Version};
+use crate::base::error::CloseReason;
 use crate::base::id::InterfaceId;
 use crate::base::time::Instant;
 use crate::mptcp::handshake::Protocol;
@@ -156,7 +157,9 @@ impl Connection {
         let outgoing = self.subflows[index].tcb.reset();
         // RFC 7323 §3.2 leaves timestamps off an RST.
         let mut options = OptionWriter::new();
-        let aborted = self.closed.is_some();
+        let aborted = self
+            .closed
+            .is_some_and(|reason| reason != CloseReason::Finished);
         if let Some(session) = self.session()
             && session.version == Version::V1
         {
