@@ -135,6 +135,11 @@ impl Hosts {
         &self.paths
     }
 
+    /// Ends the client at once: nothing passes its devices any more.
+    pub(super) async fn stop(&self) {
+        self.client.stop().await;
+    }
+
     /// Brings the hosts together.
     pub(super) async fn connect(
         &self,

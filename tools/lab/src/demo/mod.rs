@@ -98,9 +98,12 @@ async fn transfer_over(
         started => started?,
     };
     let mut report = Report::from(transfer_between(&hosts, plan, options, observer).await?);
-    // The hosts go first: the packets of their farewell belong to the capture, too.
-    drop(hosts);
-    report.capture_error = recorder.and_then(|recorder| recorder.finish().err());
+    if let Some(recorder) = recorder {
+        // The packets of the farewell belong to the capture, too.
+        recorder.quiet(FAREWELL_LIMIT).await;
+        hosts.stop().await;
+        report.capture_error = recorder.finish().err();
+    }
     Ok(report)
 }
 

@@ -2,9 +2,11 @@
 
 use crate::capture::{CaptureInterface, SharedCapture};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::{Instant, sleep};
 use umptcp::Device;
 use umptcp_stack::Transmit;
 
@@ -13,7 +15,11 @@ use umptcp_stack::Transmit;
 pub struct Recorder {
     capture: SharedCapture,
     failure: Arc<OnceLock<String>>,
+    packets: Arc<AtomicU64>,
 }
+
+/// Packets that answer one another are closer together than this.
+const QUIET: Duration = Duration::from_millis(20);
 
 impl Recorder {
     /// Records into `capture`.
@@ -22,6 +28,7 @@ impl Recorder {
         Self {
             capture,
             failure: Arc::default(),
+            packets: Arc::default(),
         }
     }
 
@@ -38,7 +45,20 @@ impl Recorder {
         })
     }
 
-    /// Writes out what is buffered.
+    /// Waits until no packets pass for a moment, or for as long as `limit`.
+    pub async fn quiet(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        loop {
+            let before = self.packets.load(Ordering::Relaxed);
+            sleep(QUIET).await;
+            if self.packets.load(Ordering::Relaxed) == before || Instant::now() >= end {
+                return;
+            }
+        }
+    }
+
+    /// Writes out what is buffered. The devices must be gone by then: what they record later may
+    /// be written in part.
     ///
     /// # Errors
     /// That fails, or writing a packet has failed before.
@@ -51,6 +71,7 @@ impl Recorder {
     }
 
     fn record(&self, interface: CaptureInterface, pieces: &[&[u8]]) {
+        self.packets.fetch_add(1, Ordering::Relaxed);
         // A clock set before 1970 puts the packets at the epoch, which harms nobody.
         let age = SystemTime::now()
             .duration_since(UNIX_EPOCH)
