@@ -8,7 +8,7 @@ use crate::device::Device;
 use crate::driver::Driver;
 use crate::error::{self, StackError as _, Stopped};
 use crate::listener::MptcpListener;
-use crate::shared::{Clock, Handle, Shared};
+use crate::shared::{Clock, Handle, Shared, wake_all};
 use crate::stream::MptcpStream;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -90,8 +90,26 @@ impl Stack {
     /// Disables or enables an interface: what was in flight there moves to other paths. It works
     /// while it is enabled and its device's link is up.
     pub fn set_interface_up(&self, interface: InterfaceId, up: bool) {
+        let mut woken = Vec::new();
         self.handle
-            .command(|state, now| state.enable_interface(now, interface, up));
+            .command(|state, now| state.enable_interface(now, interface, up, &mut woken));
+        wake_all(&mut woken);
+    }
+
+    /// Waits until an interface is enabled and its device's link is up. A link that was down when
+    /// the stack started is noticed a moment after it has come up; connecting over it before
+    /// that fails.
+    ///
+    /// Cancellation safe: waiting changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` for an interface of another stack, `NotConnected` if the stack has stopped.
+    pub async fn interface_up(&self, interface: InterfaceId) -> io::Result<()> {
+        poll_fn(|cx| {
+            self.handle
+                .command(|state, _| state.poll_interface_up(interface, cx.waker()))
+        })
+        .await
     }
 
     /// Gives an interface a further address; connections may open subflows from it.

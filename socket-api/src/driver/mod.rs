@@ -118,7 +118,7 @@ impl Driver {
     fn hand_in(&mut self, state: &mut State, now: Instant) {
         for port in &mut self.ports {
             if let Some(up) = port.state_change() {
-                state.set_link_up(now, port.interface, up);
+                state.set_link_up(now, port.interface, up, &mut self.woken);
             }
         }
         for (interface, packet) in self.received.drain(..) {

@@ -38,7 +38,7 @@ impl LinkWatcher {
         let (connection, handle, events) =
             rtnetlink::new_multicast_connection(&[MulticastGroup::Link])?;
         let connection = AbortOnDrop(tokio::spawn(connection));
-        let mut watcher = Self {
+        Ok(Self {
             name: name.to_owned(),
             index: None,
             reported: None,
@@ -46,13 +46,17 @@ impl LinkWatcher {
             snapshot: None,
             events,
             _connection: connection,
-        };
-        watcher.take_snapshot();
-        Ok(watcher)
+        })
     }
 
     /// Ready with the state when it differs from the one reported last.
+    ///
+    /// The first call asks for it, and not [`Self::new`]: whoever opens a device, brings its link
+    /// up and then starts a stack must not be told that it was down before.
     pub(crate) fn poll_state(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.reported.is_none() && self.snapshot.is_none() {
+            self.take_snapshot();
+        }
         loop {
             let up = ready!(self.poll_message(cx));
             if self.reported != Some(up) {
@@ -71,47 +75,82 @@ impl LinkWatcher {
         self.snapshot = Some(request.execute().boxed());
     }
 
-    /// The next state that the kernel tells, repetitions included. An open snapshot goes first:
-    /// events from before its answer then come late, but the last of them agrees with it.
+    /// The next state that the kernel tells, repetitions included.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
-            if let Some(snapshot) = &mut self.snapshot {
-                let answer = ready!(snapshot.poll_next_unpin(cx));
-                self.snapshot = None;
-                match answer {
-                    Some(Ok(link)) => {
-                        self.index = Some(link.header.index);
-                        return Poll::Ready(is_up(&link));
-                    }
-                    // Most likely the link is gone already.
-                    Some(Err(error)) => {
-                        tracing::debug!(link = self.name, %error, "cannot read the link's state");
-                        return Poll::Ready(false);
-                    }
-                    None => continue,
+            if self.snapshot.is_some() {
+                if let Some(up) = ready!(self.poll_snapshot(cx)) {
+                    return Poll::Ready(up);
                 }
+                continue;
             }
+            match ready!(self.poll_event(cx)) {
+                LinkEvent::State(up) => return Poll::Ready(up),
+                LinkEvent::Overrun => self.take_snapshot(),
+            }
+        }
+    }
+
+    /// The answer to the open question; `None` if it has to be asked again.
+    fn poll_snapshot(&mut self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+        let Some(snapshot) = &mut self.snapshot else {
+            return Poll::Ready(None);
+        };
+        let answer = ready!(snapshot.poll_next_unpin(cx));
+        self.snapshot = None;
+        match answer {
+            Some(Ok(link)) => {
+                self.index = Some(link.header.index);
+                let mut outdated = false;
+                while self.poll_event(cx).is_ready() {
+                    outdated = true;
+                }
+                if outdated {
+                    // Events that are here already may be older or newer than the answer.
+                    self.take_snapshot();
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(is_up(&link)))
+            }
+            // Most likely the link is gone already.
+            Some(Err(error)) => {
+                tracing::debug!(link = self.name, %error, "cannot read the link's state");
+                Poll::Ready(Some(false))
+            }
+            // The connection has ended, with the runtime: nothing more will come.
+            None => Poll::Pending,
+        }
+    }
+
+    /// The next event that concerns the link.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<LinkEvent> {
+        loop {
             let Some((message, _)) = ready!(self.events.poll_next_unpin(cx)) else {
-                // The connection has ended, with the runtime: nothing more will come.
                 return Poll::Pending;
             };
             match message.payload {
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link))
                     if Some(link.header.index) == self.index =>
                 {
-                    return Poll::Ready(is_up(&link));
+                    return Poll::Ready(LinkEvent::State(is_up(&link)));
                 }
                 NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link))
                     if Some(link.header.index) == self.index =>
                 {
-                    return Poll::Ready(false);
+                    return Poll::Ready(LinkEvent::State(false));
                 }
-                // The kernel had more to say than the socket could hold: ask anew.
-                NetlinkPayload::Overrun(_) => self.take_snapshot(),
+                NetlinkPayload::Overrun(_) => return Poll::Ready(LinkEvent::Overrun),
                 _ => {}
             }
         }
     }
+}
+
+/// What an event tells about the link.
+enum LinkEvent {
+    State(bool),
+    /// The kernel had more to say than the socket could hold: events are missing.
+    Overrun,
 }
 
 /// Set up by the administrator, and with a carrier.

@@ -44,6 +44,12 @@ struct InterfaceState {
     enabled: bool,
 }
 
+impl InterfaceState {
+    fn is_up(self) -> bool {
+        self.link_up && self.enabled
+    }
+}
+
 /// Everything behind the lock.
 pub(crate) struct State {
     pub(crate) endpoint: Endpoint,
@@ -57,6 +63,8 @@ pub(crate) struct State {
     driver_deadline: Option<Instant>,
     /// A packet that a command found ready to go; the driver sends it first.
     staged: Option<Transmit>,
+    /// Tasks that wait for an interface to come up.
+    interface_waiters: WakerSet,
     /// Tasks that wait for the driver's end.
     stop_waiters: WakerSet,
     /// Somebody asked the driver to end.
@@ -85,6 +93,7 @@ impl State {
             driver: None,
             driver_deadline: None,
             staged: None,
+            interface_waiters: WakerSet::default(),
             stop_waiters: WakerSet::default(),
             stop_requested: false,
             stopped: false,
@@ -216,13 +225,31 @@ impl State {
     }
 
     /// The link of an interface went up or down.
-    pub(crate) fn set_link_up(&mut self, now: Instant, interface: InterfaceId, up: bool) {
+    pub(crate) fn set_link_up(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        up: bool,
+        woken: &mut Vec<Waker>,
+    ) {
         self.change_interface(now, interface, |state| state.link_up = up);
+        if up {
+            self.interface_waiters.wake(woken);
+        }
     }
 
     /// The application enables or disables an interface.
-    pub(crate) fn enable_interface(&mut self, now: Instant, interface: InterfaceId, up: bool) {
+    pub(crate) fn enable_interface(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        up: bool,
+        woken: &mut Vec<Waker>,
+    ) {
         self.change_interface(now, interface, |state| state.enabled = up);
+        if up {
+            self.interface_waiters.wake(woken);
+        }
     }
 
     fn change_interface(
@@ -231,19 +258,35 @@ impl State {
         interface: InterfaceId,
         change: impl FnOnce(&mut InterfaceState),
     ) {
-        let Some(state) = self
-            .interfaces
-            .iter_mut()
-            .find(|state| state.id == interface)
-        else {
+        let mut interfaces = self.interfaces.iter_mut();
+        let Some(state) = interfaces.find(|state| state.id == interface) else {
             return;
         };
-        let was_up = state.link_up && state.enabled;
+        let was_up = state.is_up();
         change(state);
-        let is_up = state.link_up && state.enabled;
+        let is_up = state.is_up();
         if is_up != was_up {
             tracing::debug!(?interface, up = is_up, "interface changes");
             self.endpoint.set_interface_up(now, interface, is_up);
+        }
+    }
+
+    /// Ready once an interface is up.
+    pub(crate) fn poll_interface_up(
+        &mut self,
+        interface: InterfaceId,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
+        match self.interfaces.iter().find(|state| state.id == interface) {
+            Some(state) if state.is_up() => Poll::Ready(Ok(())),
+            Some(_) => {
+                self.interface_waiters.register(waker);
+                self.pending()
+            }
+            None => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "no such interface",
+            ))),
         }
     }
 
@@ -257,6 +300,7 @@ impl State {
         for waiters in self.listeners.values_mut() {
             waiters.wake(woken);
         }
+        self.interface_waiters.wake(woken);
         self.stop_waiters.wake(woken);
     }
 

@@ -2,6 +2,7 @@
 
 use crate::hosts::{Hosts, client_address, exchange, server_address, soon, subflow_over};
 use std::io::ErrorKind;
+use std::time::Duration;
 use umptcp::{ConnectionConfig, MemoryDevice, MptcpStream, Stack};
 
 /// A connection that takes further subflows.
@@ -100,7 +101,14 @@ async fn a_disabled_interface_is_not_used() {
     hosts.links[0].set_up(true);
     exchange(&mut client, &mut server).await;
     assert_eq!(sent_there(&client), sent);
+    let mut up = tokio::spawn({
+        let client = hosts.client.clone();
+        async move { client.interface_up(first).await }
+    });
+    let early = tokio::time::timeout(Duration::from_millis(20), &mut up).await;
+    assert!(early.is_err(), "it is still disabled");
     hosts.client.set_interface_up(first, true);
+    soon(up).await.unwrap().unwrap();
     exchange(&mut client, &mut server).await;
 }
 

@@ -38,8 +38,8 @@ impl Endpoint {
                 && entry.listener == Some(listener)
             {
                 entry.connection.abort(now, CloseReason::Aborted);
-                entry.connection.release(now);
                 self.after(now, id);
+                self.release(now, id);
             }
         }
         self.events
@@ -203,8 +203,10 @@ impl Endpoint {
     /// unread), and the connection is forgotten when it has ended. The id is invalid from now on.
     pub fn release(&mut self, now: Instant, connection: ConnectionId) {
         if let Some(entry) = self.connections.get_mut(connection) {
+            entry.released = true;
             entry.connection.release(now);
             self.after(now, connection);
+            self.forget_events(connection);
         }
     }
 

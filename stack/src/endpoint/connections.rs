@@ -13,6 +13,8 @@ pub(super) struct Entry {
     /// Set until the application accepted it.
     pub(super) listener: Option<ListenerId>,
     pub(super) established: bool,
+    /// The application has let go of the id: it hears nothing more of it.
+    pub(super) released: bool,
     ready: bool,
     /// The deadline in the heap that counts; earlier entries for it are void.
     scheduled: Option<Instant>,
@@ -54,6 +56,7 @@ impl Connections {
             connection: make(id),
             listener,
             established: false,
+            released: false,
             ready: false,
             scheduled: None,
         }));

@@ -67,6 +67,24 @@ pub enum Event {
     Closed(ConnectionId, CloseReason),
 }
 
+impl Event {
+    /// The connection it is about, if it is about one.
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match *self {
+            Self::Incoming(_) => None,
+            Self::Connected(id, _)
+            | Self::Readable(id)
+            | Self::Writable(id)
+            | Self::Flushed(id)
+            | Self::SubflowEstablished(id, _)
+            | Self::SubflowClosed(id, _)
+            | Self::FellBack(id)
+            | Self::Closed(id, _) => Some(id),
+        }
+    }
+}
+
 /// A host with its addresses, listeners and connections.
 ///
 /// Its methods are of four kinds:
@@ -267,20 +285,19 @@ impl Endpoint {
     fn apply(&mut self, now: Instant, id: ConnectionId, effect: Effect) {
         match effect {
             Effect::Established(protocol) => self.established(now, id, protocol),
-            Effect::Readable => self.events.push_back(Event::Readable(id)),
-            Effect::Writable => self.events.push_back(Event::Writable(id)),
-            Effect::Flushed => self.events.push_back(Event::Flushed(id)),
+            Effect::Readable => self.tell(id, Event::Readable(id)),
+            Effect::Writable => self.tell(id, Event::Writable(id)),
+            Effect::Flushed => self.tell(id, Event::Flushed(id)),
             Effect::SubflowEstablished(subflow) => {
-                self.events
-                    .push_back(Event::SubflowEstablished(id, subflow));
+                self.tell(id, Event::SubflowEstablished(id, subflow));
             }
             Effect::SubflowClosed(subflow, tuple) => {
                 self.demux.remove(tuple, id, subflow);
-                self.events.push_back(Event::SubflowClosed(id, subflow));
+                self.tell(id, Event::SubflowClosed(id, subflow));
             }
             Effect::FellBack => {
                 self.stats.fallbacks += 1;
-                self.events.push_back(Event::FellBack(id));
+                self.tell(id, Event::FellBack(id));
             }
             Effect::Closed(reason) => self.closed(now, id, reason),
             Effect::OpenSubflow { local, remote, .. } => {
@@ -289,6 +306,22 @@ impl Endpoint {
             }
             Effect::JoinRefused => self.stats.joins_refused += 1,
         }
+    }
+
+    /// Queues an event, unless the application has let go of the connection.
+    fn tell(&mut self, id: ConnectionId, event: Event) {
+        if self
+            .connections
+            .get(id)
+            .is_some_and(|entry| !entry.released)
+        {
+            self.events.push_back(event);
+        }
+    }
+
+    /// Drops the events of a connection that nobody wants to hear of any more.
+    fn forget_events(&mut self, id: ConnectionId) {
+        self.events.retain(|event| event.connection() != Some(id));
     }
 
     fn established(&mut self, now: Instant, id: ConnectionId, protocol: ConnectionProtocol) {
@@ -301,7 +334,7 @@ impl Endpoint {
             entry.connection.add_local_address(now, address);
         }
         match entry.listener {
-            None => self.events.push_back(Event::Connected(id, protocol)),
+            None => self.tell(id, Event::Connected(id, protocol)),
             Some(listener) => {
                 if let Some(queue) = self.listeners.get_mut(listener) {
                     queue.queue.push_back(id);
@@ -323,13 +356,15 @@ impl Endpoint {
         {
             // Nobody has seen it, and nobody will.
             entry.listener = None;
+            entry.released = true;
             entry.connection.release(now);
+            self.forget_events(id);
             if let Some(listener) = self.listeners.get_mut(listener) {
                 listener.pending = listener.pending.saturating_sub(1);
             }
             return;
         }
-        self.events.push_back(Event::Closed(id, reason));
+        self.tell(id, Event::Closed(id, reason));
     }
 
     fn forget(&mut self, id: ConnectionId) {

@@ -6,9 +6,13 @@ use rand::{RngExt as _, SeedableRng as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use umptcp_lab::link::{LinkConfig, Loss, Reorder};
-use umptcp_lab::world::{Chunks, Finish, Ip, Pace, Path, Plan, Reach, ReadPause, Scenario, Side};
+use umptcp_lab::world::{
+    Chunks, Finish, Ip, Pace, Path, Plan, Reach, ReadPause, Scenario, Session, Side,
+};
 use umptcp_stack::tcp::state::TcpState;
-use umptcp_stack::{ChecksumPolicy, ConnectionConfig, Instant, SubflowId, SubflowInfo, Version};
+use umptcp_stack::{
+    ChecksumPolicy, ConnectionConfig, Event, Instant, SubflowId, SubflowInfo, Version,
+};
 use umptcp_tests::run::failed_runs;
 
 /// Something that happens to the hosts during the run.
@@ -38,14 +42,20 @@ pub(crate) struct Generated {
     pub(crate) disturbances: Vec<Disturbance>,
 }
 
-/// The subflows that carry data.
-pub(crate) fn usable(subflows: &[SubflowInfo]) -> Vec<SubflowId> {
+/// The subflows that carry data, of those that the application was told of.
+pub(crate) fn usable(session: &Session, subflows: &[SubflowInfo]) -> Vec<SubflowId> {
+    let told = |id: SubflowId| {
+        id.index() == 0
+            || session.events().iter().any(
+                |(_, event)| matches!(event, Event::SubflowEstablished(_, told) if *told == id),
+            )
+    };
     let established = subflows
         .iter()
-        .filter(|subflow| subflow.state == TcpState::Established);
+        .filter(|subflow| subflow.state == TcpState::Established && !subflow.stalled);
     established
-        .filter(|subflow| !subflow.stalled)
         .map(|subflow| subflow.id)
+        .filter(|id| told(*id))
         .collect()
 }
 
@@ -139,9 +149,9 @@ impl Generator {
             } else {
                 Loss::GilbertElliott {
                     to_bad: 0.01,
-                    to_good: 0.3,
+                    to_good: 0.5,
                     loss_good: 0.0,
-                    loss_bad: 0.7,
+                    loss_bad: 0.5,
                 }
             };
         }
@@ -177,6 +187,10 @@ impl Generator {
             send_buffer: self.buffer(),
             nodelay: self.chance(0.3),
             max_subflows: self.among(&[1, 2, 4, 8, 16]),
+            // Losses in long rows after a cut must not look like a dead path.
+            user_timeout: Duration::from_secs(1000),
+            // Nor may a peer that rests be taken for one that is gone.
+            close_timeout: Duration::from_secs(1000),
             ..ConnectionConfig::default()
         }
     }
@@ -209,23 +223,23 @@ impl Generator {
             .iter()
             .map(|c| c.receive_buffer.min(c.send_buffer));
         let smallest = buffers.min().unwrap_or(0) as u64;
-        let sends = if self.chance(0.08) {
-            0
-        } else {
-            self.magnitude(1..=500_000)
+        let sends = match self.0.random_range(0..10) {
+            0 => 0,
+            1..4 => self.magnitude(1..=10_000),
+            _ => self.magnitude(10_000..=3_000_000),
         };
         // A tiny buffer lets through one buffer a round trip.
         let sends = sends.min(smallest * 200);
         let read_pauses = (0..self.among(&[0, 0, 0, 1, 2]))
             .map(|n| ReadPause {
-                at: n * self.0.random_range(0..100_000),
+                at: n * self.0.random_range(0..1_000_000),
                 length: self.duration(1..=20_000),
             })
             .collect();
         Plan {
             sends,
-            writes: self.chunks(sends),
-            reads: self.chunks(500_000),
+            writes: Chunks::default(),
+            reads: self.chunks(3_000_000),
             read_pauses,
             finish: if self.chance(0.15) {
                 Finish::Release
@@ -282,6 +296,8 @@ impl Generator {
             }
             _ => {}
         }
+        client.writes = self.chunks(client.sends);
+        server.writes = self.chunks(server.sends);
         if client.sends == 0 && server.sends == 0 {
             // Who has nothing to wait for would be gone before the connection stands.
             client.finish = Finish::Shutdown;
@@ -296,6 +312,7 @@ impl Generator {
             0
         };
         let mut busy_until = Instant::ZERO;
+        let mut closed = false;
         let mut disturbances = Vec::new();
         for _ in 0..count {
             // One after the other: an interface that is down twice would come back once.
@@ -312,7 +329,12 @@ impl Generator {
                         interface,
                     }
                 }
-                1 => Disturbance::CloseSubflow { at, number },
+                // Once: a subflow closes only when it has sent all its data, so a second time
+                // might take the last one.
+                1 if !closed => {
+                    closed = true;
+                    Disturbance::CloseSubflow { at, number }
+                }
                 _ => Disturbance::Backup {
                     at,
                     number,

@@ -89,12 +89,15 @@ fn schedule(run: &mut Run, disturbance: Disturbance) {
                 return;
             };
             let now = world.now();
-            let endpoint = world.endpoint_mut(client);
             // Never the last one: then nothing could arrive.
-            let usable: Vec<_> = generate::usable(&endpoint.subflows(id));
+            let subflows = world.endpoint(client).subflows(id);
+            let usable = generate::usable(world.session(session), &subflows);
             if usable.len() > 1 {
                 let subflow = usable[number % usable.len()];
-                assert_eq!(endpoint.close_subflow(now, id, subflow), Ok(()));
+                assert_eq!(
+                    world.endpoint_mut(client).close_subflow(now, id, subflow),
+                    Ok(())
+                );
             }
         }),
         Disturbance::Backup { at, number, backup } => run.world().at(at, move |world| {
@@ -102,11 +105,16 @@ fn schedule(run: &mut Run, disturbance: Disturbance) {
                 return;
             };
             let now = world.now();
-            let endpoint = world.endpoint_mut(client);
-            let usable: Vec<_> = generate::usable(&endpoint.subflows(id));
+            let subflows = world.endpoint(client).subflows(id);
+            let usable = generate::usable(world.session(session), &subflows);
             if usable.len() > 1 {
                 let subflow = usable[number % usable.len()];
-                assert_eq!(endpoint.set_backup(now, id, subflow, backup), Ok(()));
+                assert_eq!(
+                    world
+                        .endpoint_mut(client)
+                        .set_backup(now, id, subflow, backup),
+                    Ok(())
+                );
             }
         }),
     }

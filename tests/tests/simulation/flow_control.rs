@@ -104,7 +104,10 @@ fn an_echo() {
 #[test]
 fn requests_and_responses() {
     for version in VERSIONS {
-        let mut scenario = scenario("requests").connections(|config| config.version = version);
+        let mut scenario = scenario("requests").connections(|config| {
+            config.version = version;
+            config.nodelay = true;
+        });
         scenario.client.plan.sends = 100 * 50;
         scenario.client.plan.pace = Pace::Turns {
             mine: 100,
@@ -118,7 +121,7 @@ fn requests_and_responses() {
             first: false,
         };
         let mut run = run(scenario);
-        // One round trip of a good 20 ms for each, and nobody waits for a delayed ACK or Nagle.
+        // One round trip of a good 20 ms for each, and nobody waits for a delayed ACK.
         let end = run.client().events().last().unwrap().0.as_millis();
         assert!((1000..2500).contains(&end), "{end}");
         run.assert_subflows(2);

@@ -79,8 +79,10 @@ fn unequal_paths_are_all_used() {
         .iter()
         .map(|s| s.bytes_sent)
         .collect();
-    assert_eq!(sent.len(), 2, "{sent:?}");
-    assert!(sent.iter().all(|bytes| *bytes > MEGABYTE), "{sent:?}");
+    // Joins between addresses that do not reach each other carry nothing.
+    let used: Vec<_> = sent.iter().filter(|bytes| **bytes > 0).collect();
+    assert_eq!(used.len(), 2, "{sent:?}");
+    assert!(used.iter().all(|bytes| **bytes > MEGABYTE), "{sent:?}");
 }
 
 #[test]

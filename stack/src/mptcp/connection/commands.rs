@@ -62,7 +62,10 @@ impl Connection {
 
     /// `Ok` at the end of the stream.
     fn nothing_to_read(&mut self) -> Result<(), ReadError> {
-        if self.receive.is_finished() {
+        let ended_otherwise = self
+            .closed
+            .is_some_and(|reason| reason != CloseReason::Finished);
+        if self.receive.is_finished() && !ended_otherwise {
             return Ok(());
         }
         match self.closed {
@@ -112,7 +115,6 @@ impl Connection {
         } else {
             // A connection that has ended is not an error here.
             let _ = self.shutdown(now);
-            self.limit_waiting_for_the_peer(now);
         }
     }
 
@@ -186,16 +188,18 @@ impl Connection {
         }
     }
 
-    /// A peer that never finishes must not keep a connection that nobody reads.
+    /// A peer that never finishes, or whose last FIN was lost with its path, must not keep a
+    /// connection that nobody uses.
     pub(super) fn limit_waiting_for_the_peer(&mut self, now: Instant) {
-        let waits = matches!(
-            self.state,
-            DataState::FinWait2 | DataState::TimeWait | DataState::Closed
-        );
-        if self.released && waits {
-            self.deadlines
-                .give_up
-                .get_or_insert(now + self.config.close_timeout);
+        let abandoned = self.released && self.state == DataState::FinWait2;
+        let open = || {
+            self.subflows
+                .iter()
+                .any(|s| !s.is_closed() && s.tcb.state != TcpState::TimeWait)
+        };
+        if abandoned || (self.state.is_finished() && open()) {
+            let limit = now + self.config.close_timeout;
+            self.deadlines.give_up.get_or_insert(limit);
         }
     }
 
@@ -214,7 +218,7 @@ impl Connection {
                 });
             }
         }
-        if reason != CloseReason::Finished {
+        if reason != CloseReason::Finished && self.closed != Some(CloseReason::Finished) {
             self.transition(DataEvent::Reset);
             self.send.clear();
             self.receive.clear();

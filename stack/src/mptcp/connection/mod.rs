@@ -105,6 +105,15 @@ struct Deadlines {
     announce: Option<Instant>,
 }
 
+/// Data sent again because no DATA_ACK came.
+#[derive(Clone, Copy, Debug)]
+struct DataRecovery {
+    /// What was sent when the timer expired: it is over once that is acknowledged.
+    until: u64,
+    /// Segments of the last round.
+    segments: u64,
+}
+
 /// An MPTCP connection, or one that is plain TCP.
 #[derive(Debug)]
 pub struct Connection {
@@ -125,6 +134,8 @@ pub struct Connection {
     /// Announcements that the peer has not echoed (version 1), and how often they were sent.
     unechoed: Vec<(AddressId, IpAddr, u32)>,
     deadlines: Deadlines,
+    /// The repair that an expiry of the data-level timer has started.
+    data_recovery: Option<DataRecovery>,
     /// Expiries of the data-level timer without progress.
     data_backoff: u32,
     probe_backoff: u32,
@@ -232,6 +243,7 @@ impl Connection {
             signals: VecDeque::new(),
             unechoed: Vec::new(),
             deadlines: Deadlines::default(),
+            data_recovery: None,
             data_backoff: 0,
             probe_backoff: 0,
             failed_joins: 0,

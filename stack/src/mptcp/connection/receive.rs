@@ -125,6 +125,10 @@ impl Connection {
         if self.send.acknowledge_offset(acked, window) {
             self.data_progress(now);
         }
+        self.deliver_plain(index, arrival);
+    }
+
+    fn deliver_plain(&mut self, index: usize, arrival: Arrival) {
         for (_, bytes) in arrival.text {
             self.deliver_in_order(bytes);
         }
@@ -166,7 +170,14 @@ impl Connection {
         if arrival.data_acked {
             let subflow = &mut self.subflows[index];
             subflow.sent.release_before(subflow.tcb.snd_una);
-            self.check_first_acknowledgment(now, index, options.dss.is_some());
+            // The keys on an acknowledgment of the peer's handshake show MPTCP as well as a DSS.
+            let speaks_mptcp = options.dss.is_some() || !options.mptcp.is_empty();
+            self.check_first_acknowledgment(now, index, speaks_mptcp);
+        }
+        if self.is_plain() {
+            // What this segment's options said has ended MPTCP; its bytes count all the same.
+            self.deliver_plain(index, arrival);
+            return;
         }
         self.process_text(now, index, arrival.text, text_sum);
         if arrival.fin {
@@ -382,11 +393,11 @@ impl Connection {
     }
 
     /// The first data was acknowledged: by a peer that speaks MPTCP, or not (protocol 3.3).
-    fn check_first_acknowledgment(&mut self, now: Instant, index: usize, has_dss: bool) {
+    fn check_first_acknowledgment(&mut self, now: Instant, index: usize, speaks_mptcp: bool) {
         let Some(session) = self.session_mut() else {
             return;
         };
-        if has_dss || session.confirmed {
+        if speaks_mptcp || session.confirmed {
             return;
         }
         if index == 0 && !session.multipath {
@@ -443,6 +454,7 @@ impl Connection {
     fn data_progress(&mut self, now: Instant) {
         self.data_backoff = 0;
         self.deadlines.data_retransmit = None;
+        self.continue_data_recovery();
         self.arm_data_timer(now);
         self.wake_writer();
         self.check_fin_acknowledged();
@@ -486,6 +498,8 @@ impl Connection {
             session.multipath = true;
         }
         self.deadlines.give_up = None;
+        // One that comes after our DATA_FIN was acknowledged serves the peer's direction only.
+        self.close_subflows_wanted |= self.send.fin() == DataFin::Acknowledged;
         self.effects.push_back(Effect::SubflowEstablished(id));
     }
 }

@@ -9,7 +9,7 @@ use crate::mptcp::key::JoinHmac;
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::tcb::Tcb;
-use crate::wire::mptcp_option::{MpJoin, MptcpOption, Nonce};
+use crate::wire::mptcp_option::{MpJoin, MptcpOption, Nonce, ResetReason};
 use crate::wire::packet::FourTuple;
 use crate::wire::tcp_option::TcpOptions;
 
@@ -166,8 +166,8 @@ impl Connection {
         let joining = matches!(subflow.role, Role::Joining { .. });
         subflow.tcb.close_at_once();
         let alone = self.subflows.iter().all(Subflow::is_closed);
-        if alone && self.session().is_none() {
-            // Plain TCP ends with its only subflow.
+        if alone && !self.session().is_some_and(|session| session.confirmed) {
+            // Plain TCP ends with its only subflow, and so does MPTCP while nobody may join.
             let reason = if refused {
                 CloseReason::Refused
             } else {
@@ -271,17 +271,16 @@ impl Connection {
         self.subflows[index].tcb.close();
     }
 
-    /// Closes all subflows in order.
+    /// Closes all subflows in order. A join under way is left alone while the peer still sends:
+    /// it may want to do so there.
     pub(super) fn close_all_subflows(&mut self, now: Instant) {
         for index in 0..self.subflows.len() {
             match self.subflows[index].role {
                 Role::Initial | Role::Joined => self.close_one_subflow(index),
                 Role::Joining { .. } | Role::PreEstablished { .. } | Role::Answering { .. } => {
-                    self.reset_subflow(
-                        now,
-                        index,
-                        crate::wire::mptcp_option::ResetReason::Unspecified,
-                    );
+                    if self.receive.is_finished() {
+                        self.reset_subflow(now, index, ResetReason::Unspecified);
+                    }
                 }
             }
         }

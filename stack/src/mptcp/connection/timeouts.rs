@@ -1,6 +1,6 @@
 //! The deadlines of a connection and its subflows.
 
-use super::Connection;
+use super::{Connection, DataRecovery};
 use crate::base::error::CloseReason;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
@@ -15,6 +15,8 @@ const MAX_JOIN_TRIES: u32 = 5;
 /// RFC 9293 §3.8.3: R2 for SYNs is at least three minutes of waiting in all; applications give up
 /// long before. Six SYNs at doubling intervals wait 63 seconds.
 const MAX_SYN_TRIES: u32 = 6;
+/// A round of repair at the data level sends at most this many segments again.
+const MAX_RECOVERY_SEGMENTS: u64 = 64;
 /// The pause between zero-window probes grows to this (RFC 9293 §3.8.6.1).
 const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -149,6 +151,40 @@ impl Connection {
             return;
         }
         self.data_backoff += 1;
+        self.data_recovery = Some(DataRecovery {
+            until: self.send.next(),
+            segments: 1,
+        });
+        self.reinject_head(1);
+        if self.send.fin() == DataFin::Sent {
+            self.send_data_fin = true;
+        }
+        self.arm_data_timer(now);
+    }
+
+    /// After a timeout at the data level, a DATA_ACK that moves shows the next hole: it is
+    /// repaired at once, twice as much each time, instead of a segment for each timeout.
+    pub(super) fn continue_data_recovery(&mut self) {
+        let Some(recovery) = &mut self.data_recovery else {
+            return;
+        };
+        if self.send.una() >= recovery.until {
+            self.data_recovery = None;
+            return;
+        }
+        recovery.segments = (recovery.segments * 2).min(MAX_RECOVERY_SEGMENTS);
+        let segments = recovery.segments;
+        let una = self.send.una();
+        let on_its_way = self
+            .subflows
+            .iter()
+            .any(|s| s.is_usable() && s.sent.carries(una));
+        if !on_its_way {
+            self.reinject_head(segments);
+        }
+    }
+
+    fn reinject_head(&mut self, segments: u64) {
         let una = self.send.una();
         let mss = self
             .subflows
@@ -156,11 +192,7 @@ impl Connection {
             .map(|subflow| subflow.tcb.mss)
             .max()
             .unwrap_or(536);
-        self.send.reinject(una..una + mss as u64);
-        if self.send.fin() == DataFin::Sent {
-            self.send_data_fin = true;
-        }
-        self.arm_data_timer(now);
+        self.send.reinject(una..una + segments * mss as u64);
     }
 
     /// Starts the data-level timer if something is outstanding and it does not run.
@@ -193,12 +225,17 @@ impl Connection {
     pub(super) fn update_probe_timer(&mut self, now: Instant) {
         let waiting =
             (self.send.has_unsent() || self.send.has_reinjection()) && self.closed.is_none();
-        let mut established = false;
-        let quiet = self.subflows.iter().all(|subflow| {
-            established |= subflow.is_established();
-            subflow.is_closed() || subflow.tcb.is_all_acknowledged()
-        });
-        if !(waiting && quiet && established) {
+        // Only subflows that could carry the data count: what is in flight on a broken path brings
+        // no acknowledgment. Each has a window of its own, and the update that opened it may be
+        // lost, so they are probed even if the connection's window is open.
+        let mut usable = self
+            .subflows
+            .iter()
+            .filter(|subflow| subflow.is_usable())
+            .peekable();
+        let any = usable.peek().is_some();
+        let quiet = usable.all(|subflow| subflow.tcb.is_all_acknowledged());
+        if !(waiting && any && quiet) {
             self.deadlines.probe = None;
             return;
         }

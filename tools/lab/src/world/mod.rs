@@ -106,7 +106,7 @@ pub struct World {
     reach: Reach,
     recorder: Recorder,
     unroutable: u64,
-    stray_events: Vec<Event>,
+    stray_events: Vec<(HostId, Event)>,
     /// What the first script to fail said.
     failure: Option<String>,
     outcome: Option<Outcome>,
@@ -419,9 +419,9 @@ impl World {
         self.recorder.packets()
     }
 
-    /// Events for connections that no application holds.
+    /// Events for connections that no application has ever held.
     #[must_use]
-    pub fn stray_events(&self) -> &[Event] {
+    pub fn stray_events(&self) -> &[(HostId, Event)] {
         &self.stray_events
     }
 

@@ -233,20 +233,31 @@ impl World {
                 while let Some(id) = endpoint.accept(listener) {
                     let script = (service.factory)(service.accepted);
                     service.accepted += 1;
-                    self.sessions
-                        .push(Session::accepted(HostId(host), id, script));
+                    let mut session = Session::accepted(HostId(host), id, script);
+                    // What happened to the connection before it was accepted.
+                    let earlier = |(place, event): &mut (HostId, Event)| {
+                        *place == HostId(host) && connection_of(event) == Some(id)
+                    };
+                    for (_, event) in self.stray_events.extract_if(.., earlier) {
+                        session.take_event(self.now, event);
+                    }
+                    self.sessions.push(session);
                 }
             }
             return;
         }
         let id = connection_of(&event);
-        let holder = self
+        let mut sessions = self
             .sessions
             .iter_mut()
-            .find(|session| session.host() == HostId(host) && session.connection() == id);
-        match holder {
-            Some(session) => session.take_event(self.now, event),
-            None => self.stray_events.push(event),
+            .filter(|s| s.host() == HostId(host));
+        let Some(session) = sessions.find(|session| session.former_connection() == id) else {
+            self.stray_events.push((HostId(host), event));
+            return;
+        };
+        // What a connection does after its release is no business of the application.
+        if session.connection().is_some() {
+            session.take_event(self.now, event);
         }
     }
 
@@ -282,6 +293,13 @@ impl World {
                 "session {number} on {host}: {progress:?}, closed {:?}",
                 session.closed()
             );
+            for subflow in session.last_subflows() {
+                eprintln!("    {subflow:?}");
+            }
+            let notable = |event: &Event| !matches!(event, Event::Readable(_) | Event::Writable(_));
+            for (time, event) in session.events().iter().filter(|(_, event)| notable(event)) {
+                eprintln!("    at {time:?}: {event:?}");
+            }
         }
         for foreign in &self.foreign {
             eprintln!("{}: {:?}", foreign.name, foreign.host.progress());

@@ -84,6 +84,13 @@ impl Session {
         }
     }
 
+    /// The connection, released or not.
+    #[must_use]
+    pub fn former_connection(&self) -> Option<ConnectionId> {
+        self.connection()
+            .or(self.last_info.as_ref().map(|info| info.id))
+    }
+
     /// True once the application is done and has released its connection.
     #[must_use]
     pub fn is_done(&self) -> bool {

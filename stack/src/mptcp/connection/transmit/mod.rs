@@ -11,6 +11,7 @@ mod signals;
 
 use super::Connection;
 use crate::base::config::{InterfaceConfig, Version};
+use crate::base::error::CloseReason;
 use crate::base::id::InterfaceId;
 use crate::base::time::Instant;
 use crate::mptcp::handshake::Protocol;
@@ -37,7 +38,6 @@ impl Connection {
     ) -> Option<Transmit> {
         if core::mem::take(&mut self.close_subflows_wanted) {
             self.close_all_subflows(now);
-            self.limit_waiting_for_the_peer(now);
         }
         for index in 0..self.subflows.len() {
             if !self.subflows[index].is_closed()
@@ -57,6 +57,7 @@ impl Connection {
             }
         }
         self.update_probe_timer(now);
+        self.limit_waiting_for_the_peer(now);
         None
     }
 
@@ -156,7 +157,9 @@ impl Connection {
         let outgoing = self.subflows[index].tcb.reset();
         // RFC 7323 §3.2 leaves timestamps off an RST.
         let mut options = OptionWriter::new();
-        let aborted = self.closed.is_some();
+        let aborted = self
+            .closed
+            .is_some_and(|reason| reason != CloseReason::Finished);
         if let Some(session) = self.session()
             && session.version == Version::V1
         {
