@@ -40,7 +40,12 @@ impl Connection {
         window: u64,
     ) {
         match self.subflows[index].role.clone() {
-            Role::Initial => self.initial_handshake(options, window),
+            Role::Initial => {
+                self.initial_handshake(options, window);
+                if self.side == Side::Listener {
+                    self.update_paths_soon(now);
+                }
+            }
             Role::Joining { nonce } => self.join_answered(now, index, nonce, options),
             Role::Answering {
                 local_nonce,

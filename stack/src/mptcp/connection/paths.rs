@@ -47,10 +47,13 @@ impl Connection {
     }
 
     /// The path manager is asked a little later, when more is known. Who was connected to only
-    /// announces: that goes at once, so that it arrives while the other side still waits.
+    /// announces: that goes at once, when both keys are known and before any data, so that it
+    /// arrives while the other side still waits.
     pub(super) fn update_paths_soon(&mut self, now: Instant) {
-        let confirmed = self.session().is_some_and(|session| session.confirmed);
-        if !confirmed || self.closed.is_some() {
+        let ready = self
+            .session()
+            .is_some_and(|session| session.confirmed || self.side == Side::Listener);
+        if !ready || self.closed.is_some() {
             return;
         }
         let pause = match self.side {
@@ -67,8 +70,8 @@ impl Connection {
         let Some(session) = self.session() else {
             return;
         };
-        let live = self.subflows.iter().filter(|subflow| !subflow.is_closed());
-        let in_use: SmallVec<[PathInUse; 8]> = live
+        let in_use: SmallVec<[PathInUse; 8]> = self
+            .reachable_subflows()
             .map(|s| PathInUse {
                 local: s.tuple.local.ip(),
                 remote: s.tuple.remote,

@@ -51,8 +51,18 @@ impl Connection {
     /// end.
     #[must_use]
     pub fn can_accept_subflow(&self) -> bool {
-        let limit = self.config.max_subflows.min(MAX_SUBFLOWS);
-        self.session().is_some() && self.closed.is_none() && self.live_subflows() < limit
+        self.session().is_some()
+            && self.closed.is_none()
+            && self.live_subflows() < MAX_SUBFLOWS
+            && self.reachable_subflows().count() < self.config.max_subflows
+    }
+
+    /// Subflows that count against the configured limit. One whose interface is down leaves its
+    /// place to another path, and goes on should the interface come back.
+    pub(super) fn reachable_subflows(&self) -> impl Iterator<Item = &Subflow> {
+        self.subflows
+            .iter()
+            .filter(|subflow| !subflow.is_closed() && subflow.link_up)
     }
 
     fn live_subflows(&self) -> usize {
@@ -292,6 +302,7 @@ impl Connection {
                 self.move_data_away(now, index);
             }
             self.addresses.set_local_up(address, up);
+            self.update_paths_soon(now);
         }
     }
 }
