@@ -4,6 +4,7 @@
 
 use super::key::HostKey;
 use crate::base::config::{ChecksumPolicy, Version};
+use crate::base::seq::SeqNum;
 use crate::wire::mptcp_option::{CapableFlags, CapableKeys, Key, MpCapable};
 
 /// The protocol of a connection.
@@ -15,6 +16,8 @@ pub enum Protocol {
     Answered(Answer),
     /// Both keys are known: Multipath TCP.
     Mptcp(Session),
+    /// Plain TCP after MPTCP, with the infinite mapping still to be announced.
+    FallingBack(FallingBack),
     /// Plain TCP, from the start or after fallback.
     Plain,
 }
@@ -47,13 +50,16 @@ pub struct Answer {
     pub deny_join_initial: bool,
 }
 
-/// How we tell the peer where data belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendMode {
-    /// With mappings.
-    Mapped,
-    /// Fallback was decided; the infinite mapping goes with the next data.
-    AnnounceInfinite,
+/// MPTCP was given up, and the peer has yet to hear of it.
+///
+/// Both directions count as plain TCP. Data carries the infinite mapping until a segment with it
+/// is acknowledged (RFC 6824 §3.6).
+#[derive(Clone, Debug)]
+pub struct FallingBack {
+    /// What was agreed on.
+    pub session: Session,
+    /// The end of the first new segment with the infinite mapping, once it is sent.
+    pub announced_until: Option<SeqNum>,
 }
 
 /// An established MPTCP connection.
@@ -77,8 +83,8 @@ pub struct Session {
     pub multipath: bool,
     /// The peer sends 8-byte DSNs and wants 8-byte DATA_ACKs (RFC 6824 §3.3.1).
     pub long_data_ack: bool,
-    /// How our data is mapped.
-    pub send_mode: SendMode,
+    /// A DATA_ACK has acknowledged data of ours: the peer understands our mappings.
+    pub data_acknowledged: bool,
 }
 
 /// The flags of an option we send.
@@ -132,7 +138,7 @@ impl Offer {
             confirmed: false,
             multipath: false,
             long_data_ack: self.version == Version::V1,
-            send_mode: SendMode::Mapped,
+            data_acknowledged: false,
         })
     }
 }
@@ -229,7 +235,7 @@ impl Answer {
             confirmed: false,
             multipath: false,
             long_data_ack: self.version == Version::V1,
-            send_mode: SendMode::Mapped,
+            data_acknowledged: false,
         }
     }
 }

@@ -199,6 +199,8 @@ pub struct ReceivedMappings {
     sum: Sum,
     /// The DATA_FIN at the end of a mapping whose bytes have all come out.
     fin: Option<DataSeq>,
+    /// A mapping was ever added.
+    seen: bool,
 }
 
 impl ReceivedMappings {
@@ -213,6 +215,7 @@ impl ReceivedMappings {
     /// # Errors
     /// It contradicts a known one.
     pub fn add(&mut self, mut mapping: NewMapping, consumed: SeqNum) -> Result<(), MappingError> {
+        self.seen = true;
         if mapping.payload_len() == 0 || mapping.end().at_or_before(self.first_waiting(consumed)) {
             return Ok(());
         }
@@ -313,6 +316,12 @@ impl ReceivedMappings {
     #[must_use]
     pub fn waiting_len(&self) -> usize {
         self.waiting_len
+    }
+
+    /// True once the peer has sent a mapping here.
+    #[must_use]
+    pub fn has_seen_mapping(&self) -> bool {
+        self.seen
     }
 
     /// True if in-order bytes wait for which no mapping is known.

@@ -67,6 +67,12 @@ pub struct Subflow {
     pub received: ReceivedMappings,
     /// The path does not answer: a retransmission timeout, and no acknowledgment since.
     pub stalled: bool,
+    /// Window probes since the last segment that came back.
+    pub unanswered_probes: u32,
+    /// A DSS came on it.
+    pub heard_dss: bool,
+    /// The bare DATA_FIN is to be sent on it again.
+    pub owes_data_fin: bool,
     /// Its interface is up.
     pub link_up: bool,
     /// An RST is to be sent, with this reason in version 1; then it is closed.
@@ -98,6 +104,9 @@ impl Subflow {
             sent: SentMappings::default(),
             received: ReceivedMappings::default(),
             stalled: false,
+            unanswered_probes: 0,
+            heard_dss: false,
+            owes_data_fin: false,
             link_up: true,
             reset_with: None,
             forgotten: false,

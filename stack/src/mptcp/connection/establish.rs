@@ -3,7 +3,7 @@
 use super::{Connection, Effect, Side, capable_of};
 use crate::base::seq::DataSeq;
 use crate::base::time::{Duration, Instant};
-use crate::mptcp::handshake::{Protocol, Session};
+use crate::mptcp::handshake::{FallingBack, Protocol, Session};
 use crate::mptcp::key::JoinHmac;
 use crate::mptcp::subflow::Role;
 use crate::tcp::state::TcpState;
@@ -67,7 +67,7 @@ impl Connection {
                 None if options.dss.is_some() => answer.completed_by_dss(),
                 None => None,
             },
-            Protocol::Mptcp(_) | Protocol::Plain => None,
+            Protocol::Mptcp(_) | Protocol::FallingBack(_) | Protocol::Plain => None,
         };
         match session {
             Some(session) => self.start_session(session),
@@ -166,11 +166,46 @@ impl Connection {
     }
 
     /// Gives up MPTCP for this connection (RFC 6824 §3.6, RFC 8684 §3.7): only possible while
-    /// its one subflow has carried the whole stream.
+    /// its one subflow has carried the whole stream. From here on the subflow's stream is the
+    /// connection's, in both directions; the peer hears of it with the next data.
     pub(super) fn fall_back(&mut self, now: Instant) {
-        self.become_plain();
+        let Protocol::Mptcp(session) = core::mem::replace(&mut self.protocol, Protocol::Plain)
+        else {
+            return;
+        };
+        self.protocol = Protocol::FallingBack(FallingBack {
+            session,
+            announced_until: None,
+        });
+        self.data_recovery = None;
+        self.signals.clear();
+        self.unechoed.clear();
+        self.deadlines.paths = None;
+        self.deadlines.announce = None;
+        for index in 1..self.subflows.len() {
+            // A join under way: it cannot become part of a plain TCP connection.
+            self.reset_subflow(now, index, ResetReason::MptcpSpecific);
+        }
+        let waiting: Vec<_> = self.subflows[0].received.take_waiting().collect();
+        for (_, bytes) in waiting {
+            self.receive.insert(self.receive.rcv_nxt(), bytes);
+        }
+        if self.receive.readable() > 0 {
+            self.wake_reader();
+        }
+        self.effects.push_back(Effect::FellBack);
         self.acknowledge_by_subflow();
         self.arm_data_timer(now);
+    }
+
+    /// The segment that announced the fallback is acknowledged: nothing of MPTCP is left.
+    pub(super) fn check_fallback_announced(&mut self) {
+        if let Protocol::FallingBack(fallback) = &self.protocol
+            && let Some(until) = fallback.announced_until
+            && self.subflows[0].tcb.snd_una.at_or_after(until)
+        {
+            self.protocol = Protocol::Plain;
+        }
     }
 
     /// Without DATA_ACKs the subflow's acknowledgments free data and open the window.
@@ -180,24 +215,12 @@ impl Connection {
             .acknowledge_offset(tcb.bytes_acked, u64::from(tcb.snd_wnd));
     }
 
-    /// From here on the subflow's stream is the connection's, in both directions.
-    pub(super) fn become_plain(&mut self) {
-        if matches!(self.protocol, Protocol::Plain) {
-            return;
+    /// The handshake has shown that there is no MPTCP on this path.
+    fn become_plain(&mut self) {
+        if !matches!(self.protocol, Protocol::Plain) {
+            self.protocol = Protocol::Plain;
+            self.effects.push_back(Effect::FellBack);
         }
-        self.protocol = Protocol::Plain;
-        self.signals.clear();
-        self.unechoed.clear();
-        self.deadlines.paths = None;
-        self.deadlines.announce = None;
-        let waiting: Vec<_> = self.subflows[0].received.take_waiting().collect();
-        for (_, bytes) in waiting {
-            self.receive.insert(self.receive.rcv_nxt(), bytes);
-        }
-        if self.receive.readable() > 0 {
-            self.wake_reader();
-        }
-        self.effects.push_back(Effect::FellBack);
     }
 
     /// A mapping's checksum is wrong: a middlebox has changed the bytes. Everything from this

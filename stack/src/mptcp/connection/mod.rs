@@ -25,7 +25,7 @@ pub use transmit::Interfaces;
 
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
-use super::handshake::{Answer, Offer, Protocol, Session};
+use super::handshake::{Answer, FallingBack, Offer, Protocol, Session};
 use super::key::HostKey;
 use super::path_manager::{AddressBook, FullMesh, PathManager};
 use super::scheduler::{MinRtt, Scheduler};
@@ -121,6 +121,7 @@ pub struct Connection {
     side: Side,
     config: ConnectionConfig,
     protocol: Protocol,
+    token: Option<Token>,
     state: DataState,
     send: DataSend,
     receive: DataReceive,
@@ -141,8 +142,6 @@ pub struct Connection {
     probe_backoff: u32,
     /// Joins that failed since one succeeded.
     failed_joins: u32,
-    /// The bare DATA_FIN is to be sent.
-    send_data_fin: bool,
     /// Our DATA_FIN is acknowledged: subflows are to be closed.
     close_subflows_wanted: bool,
     effects: VecDeque<Effect>,
@@ -213,6 +212,11 @@ impl Connection {
             interface,
             tcb,
         } = initial;
+        let token = match &protocol {
+            Protocol::Offered(offer) => Some(offer.local.token),
+            Protocol::Answered(answer) => Some(answer.local.token),
+            Protocol::Mptcp(_) | Protocol::FallingBack(_) | Protocol::Plain => None,
+        };
         let mut receive = DataReceive::new(DataSeq(0), config.receive_buffer);
         if let Protocol::Answered(Answer {
             remote: Some(remote),
@@ -228,6 +232,7 @@ impl Connection {
             receive,
             config,
             protocol,
+            token,
             state: DataState::Established,
             subflows: vec![Subflow::new(
                 SubflowId(0),
@@ -247,7 +252,6 @@ impl Connection {
             data_backoff: 0,
             probe_backoff: 0,
             failed_joins: 0,
-            send_data_fin: false,
             close_subflows_wanted: false,
             effects: VecDeque::new(),
             reader_waits: true,
@@ -257,15 +261,10 @@ impl Connection {
         }
     }
 
-    /// Our token, while MPTCP is spoken or offered.
+    /// Our token, if MPTCP was ever offered: it stays ours until the connection is forgotten.
     #[must_use]
     pub fn token(&self) -> Option<Token> {
-        match &self.protocol {
-            Protocol::Offered(offer) => Some(offer.local.token),
-            Protocol::Answered(answer) => Some(answer.local.token),
-            Protocol::Mptcp(session) => Some(session.local.token),
-            Protocol::Plain => None,
-        }
+        self.token
     }
 
     /// Its settings.
@@ -331,26 +330,32 @@ impl Connection {
         match &self.protocol {
             Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
             Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
-            Protocol::Plain => ConnectionProtocol::Tcp,
+            Protocol::FallingBack(_) | Protocol::Plain => ConnectionProtocol::Tcp,
         }
     }
 
     fn session(&self) -> Option<&Session> {
         match &self.protocol {
             Protocol::Mptcp(session) => Some(session),
-            Protocol::Offered(_) | Protocol::Answered(_) | Protocol::Plain => None,
+            Protocol::Offered(_)
+            | Protocol::Answered(_)
+            | Protocol::FallingBack(_)
+            | Protocol::Plain => None,
         }
     }
 
     fn session_mut(&mut self) -> Option<&mut Session> {
         match &mut self.protocol {
             Protocol::Mptcp(session) => Some(session),
-            Protocol::Offered(_) | Protocol::Answered(_) | Protocol::Plain => None,
+            Protocol::Offered(_)
+            | Protocol::Answered(_)
+            | Protocol::FallingBack(_)
+            | Protocol::Plain => None,
         }
     }
 
     fn is_plain(&self) -> bool {
-        matches!(self.protocol, Protocol::Plain)
+        matches!(self.protocol, Protocol::FallingBack(_) | Protocol::Plain)
     }
 
     fn version(&self) -> Option<Version> {
@@ -358,7 +363,18 @@ impl Connection {
             Protocol::Offered(offer) => Some(offer.version),
             Protocol::Answered(answer) => Some(answer.version),
             Protocol::Mptcp(session) => Some(session.version),
-            Protocol::Plain => None,
+            Protocol::FallingBack(_) | Protocol::Plain => None,
+        }
+    }
+
+    /// What the options of a data segment are sized by: also while falling back, as the infinite
+    /// mapping takes room.
+    fn sizing_session(&self) -> Option<&Session> {
+        match &self.protocol {
+            Protocol::Mptcp(session) | Protocol::FallingBack(FallingBack { session, .. }) => {
+                Some(session)
+            }
+            Protocol::Offered(_) | Protocol::Answered(_) | Protocol::Plain => None,
         }
     }
 

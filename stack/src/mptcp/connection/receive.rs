@@ -7,7 +7,6 @@ use crate::base::id::SubflowId;
 use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
-use crate::mptcp::handshake::SendMode;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::Role;
@@ -66,7 +65,7 @@ impl Connection {
                 return Answer::None;
             }
         }
-        self.note_sign_of_life(index, &arrival);
+        self.note_sign_of_life(index);
         if arrival.established {
             self.subflow_handshake(now, index, &segment.options, window);
         } else if !segment.flags.syn {
@@ -108,11 +107,11 @@ impl Connection {
         u64::from(segment.window) << shift
     }
 
-    /// An acknowledgment shows that the path works.
-    fn note_sign_of_life(&mut self, index: usize, arrival: &Arrival) {
-        if arrival.delivered.bytes > 0 {
-            self.subflows[index].stalled = false;
-        }
+    /// A segment that counts shows that the path works.
+    fn note_sign_of_life(&mut self, index: usize) {
+        let subflow = &mut self.subflows[index];
+        subflow.stalled = false;
+        subflow.unanswered_probes = 0;
     }
 
     /// Plain TCP: the subflow's stream is the connection's.
@@ -125,6 +124,7 @@ impl Connection {
         if self.send.acknowledge_offset(acked, window) {
             self.data_progress(now);
         }
+        self.check_fallback_announced();
         self.deliver_plain(index, arrival);
     }
 
@@ -196,10 +196,14 @@ impl Connection {
         if confirmed_now {
             self.update_paths_soon(now);
         }
+        self.subflows[index].heard_dss = true;
         if let Some(ack) = dss.data_ack {
             // The window is relative to the DATA_ACK of the same segment (RFC 6824 §3.3.4).
             let data_ack = expand(self.send.dsn(self.send.una()), ack);
             if self.send.acknowledge(data_ack, window) {
+                if let Some(session) = self.session_mut() {
+                    session.data_acknowledged = true;
+                }
                 self.data_progress(now);
             }
         }
@@ -219,8 +223,8 @@ impl Connection {
         let (checksum, version) = (session.checksum, session.version);
         if wire.len == 0 {
             // The infinite mapping; on an empty segment it means nothing (protocol 1.3).
-            if context.has_text {
-                self.peer_falls_back(index);
+            if context.has_text && self.may_fall_back(index) {
+                self.fall_back(now);
             }
             return;
         }
@@ -379,47 +383,37 @@ impl Connection {
         if received.waiting_len() == 0 || !received.has_unmapped() {
             return;
         }
+        let waiting = received.waiting_len();
+        let first = !received.has_seen_mapping();
+        if index != 0 && first {
+            // RFC 6824 §3.6: what cannot be placed must not be acknowledged for good.
+            self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
+        } else if first && self.may_fall_back(index) {
+            self.fall_back(now);
+        } else if waiting >= self.config.receive_buffer {
+            self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
+        }
+    }
+
+    /// The initial subflow has carried the whole stream, both ways.
+    fn may_fall_back(&self, index: usize) -> bool {
+        self.session()
+            .is_some_and(|session| index == 0 && !session.multipath)
+    }
+
+    /// Data was acknowledged by a segment without any sign of MPTCP. If no DATA_ACK has come for
+    /// any data of ours, the peer or the path does not understand it (protocol 3.3).
+    fn check_first_acknowledgment(&mut self, now: Instant, index: usize, speaks_mptcp: bool) {
         let Some(session) = self.session() else {
             return;
         };
-        let may_fall_back = index == 0 && !session.confirmed && !session.multipath;
-        if may_fall_back {
+        if speaks_mptcp || session.data_acknowledged {
+            return;
+        }
+        if self.may_fall_back(index) {
             self.fall_back(now);
-        } else if received.waiting_len() >= self.config.receive_buffer
-            || index != 0 && !session.confirmed
-        {
+        } else if !self.subflows[index].heard_dss {
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
-        }
-    }
-
-    /// The first data was acknowledged: by a peer that speaks MPTCP, or not (protocol 3.3).
-    fn check_first_acknowledgment(&mut self, now: Instant, index: usize, speaks_mptcp: bool) {
-        let Some(session) = self.session_mut() else {
-            return;
-        };
-        if speaks_mptcp || session.confirmed {
-            return;
-        }
-        if index == 0 && !session.multipath {
-            session.send_mode = SendMode::AnnounceInfinite;
-            if self.send.has_unsent() {
-                // The peer's view may differ: it hears of our fallback with the next data.
-                self.acknowledge_by_subflow();
-            } else {
-                self.fall_back(now);
-            }
-        } else {
-            self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
-        }
-    }
-
-    /// The peer's infinite mapping: its data goes on without mappings.
-    fn peer_falls_back(&mut self, index: usize) {
-        let may = self
-            .session()
-            .is_some_and(|session| index == 0 && !session.multipath);
-        if may {
-            self.become_plain();
         }
     }
 
@@ -460,11 +454,8 @@ impl Connection {
         self.check_fin_acknowledged();
     }
 
-    /// After each segment: a stalled probe timer is stale, ended subflows are told.
+    /// After each segment: ended subflows are told.
     fn after_segment(&mut self, now: Instant, index: usize) {
-        if self.send.has_unsent() && !self.send.is_window_closed() {
-            self.probe_backoff = 0;
-        }
         let tcb = &self.subflows[index].tcb;
         if tcb.state == crate::tcp::state::TcpState::Closed {
             self.subflow_closed(now, index);

@@ -65,7 +65,7 @@ impl Connection {
             .filter(|subflow| !subflow.is_closed() && subflow.link_up)
     }
 
-    fn live_subflows(&self) -> usize {
+    pub(super) fn live_subflows(&self) -> usize {
         self.subflows
             .iter()
             .filter(|subflow| !subflow.is_closed())

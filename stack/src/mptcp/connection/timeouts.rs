@@ -15,6 +15,8 @@ const MAX_JOIN_TRIES: u32 = 5;
 /// RFC 9293 §3.8.3: R2 for SYNs is at least three minutes of waiting in all; applications give up
 /// long before. Six SYNs at doubling intervals wait 63 seconds.
 const MAX_SYN_TRIES: u32 = 6;
+/// Window probes without any answer after which a path counts as broken.
+const MAX_UNANSWERED_PROBES: u32 = 2;
 /// A round of repair at the data level sends at most this many segments again.
 const MAX_RECOVERY_SEGMENTS: u64 = 64;
 /// The pause between zero-window probes grows to this (RFC 9293 §3.8.6.1).
@@ -61,9 +63,7 @@ impl Connection {
         }
         if take_due(&mut self.deadlines.probe, now) {
             self.probe_backoff += 1;
-            for subflow in &mut self.subflows {
-                subflow.tcb.probe |= subflow.is_established();
-            }
+            self.probe_subflows();
         }
         if take_due(&mut self.deadlines.paths, now) {
             self.update_paths(now);
@@ -93,21 +93,21 @@ impl Connection {
 
     fn subflow_retransmits(&mut self, now: Instant, index: usize) {
         let subflow = &self.subflows[index];
-        let sent = subflow.tcb.syn_transmissions;
+        let expiries = subflow.tcb.rtt.backoffs();
         match (subflow.tcb.state, &subflow.role) {
             (TcpState::SynSent | TcpState::SynReceived, Role::Initial) => {
                 if let Protocol::Offered(offer) = &mut self.protocol
-                    && sent >= self.config.syn_tries_with_mptcp
+                    && expiries >= self.config.syn_tries_with_mptcp
                 {
                     // RFC 6824 §3.1: the path may drop SYNs with unknown options.
                     offer.on_syn = false;
                 }
-                if sent >= MAX_SYN_TRIES {
+                if expiries >= MAX_SYN_TRIES {
                     self.give_up_subflow(now, index);
                 }
             }
             (TcpState::SynSent | TcpState::SynReceived, _) => {
-                if sent >= MAX_JOIN_TRIES {
+                if expiries >= MAX_JOIN_TRIES {
                     self.give_up_subflow(now, index);
                 }
             }
@@ -151,15 +151,43 @@ impl Connection {
             return;
         }
         self.data_backoff += 1;
+        self.repeat_data_fin();
+        let understood = self
+            .session()
+            .is_some_and(|session| session.data_acknowledged);
+        if !understood && self.live_subflows() < 2 {
+            // The peer may be about to fall back: the stream must stay that of its one subflow,
+            // which repairs its losses by itself.
+            self.arm_data_timer(now);
+            return;
+        }
         self.data_recovery = Some(DataRecovery {
             until: self.send.next(),
             segments: 1,
         });
         self.reinject_head(1);
-        if self.send.fin() == DataFin::Sent {
-            self.send_data_fin = true;
-        }
         self.arm_data_timer(now);
+    }
+
+    /// An unacknowledged DATA_FIN goes out again, on every subflow: the one that carried it may
+    /// lead nowhere. If the peer has not shown that it knows the keys, they go first.
+    fn repeat_data_fin(&mut self) {
+        if self.send.fin() != DataFin::Sent {
+            return;
+        }
+        for subflow in self
+            .subflows
+            .iter_mut()
+            .filter(|subflow| subflow.is_usable())
+        {
+            subflow.owes_data_fin = true;
+        }
+        if self
+            .session()
+            .is_some_and(|session| self.owes_third_ack(session))
+        {
+            self.subflows[0].tcb.ack.require_now();
+        }
     }
 
     /// After a timeout at the data level, a DATA_ACK that moves shows the next hole: it is
@@ -218,6 +246,26 @@ impl Connection {
             .max()
             .unwrap_or(Duration::from_secs(1))
             * 2
+    }
+
+    /// Probes every subflow that could send. One that does not answer is no longer counted on, if
+    /// there is another.
+    fn probe_subflows(&mut self) {
+        let several = self
+            .subflows
+            .iter()
+            .filter(|subflow| subflow.is_usable())
+            .count()
+            > 1;
+        for subflow in self
+            .subflows
+            .iter_mut()
+            .filter(|subflow| subflow.is_established())
+        {
+            subflow.tcb.probe = true;
+            subflow.unanswered_probes += 1;
+            subflow.stalled |= several && subflow.unanswered_probes > MAX_UNANSWERED_PROBES;
+        }
     }
 
     /// Starts or stops the probe timer: it runs while there is something to send, nothing in

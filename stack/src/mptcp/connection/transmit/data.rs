@@ -3,15 +3,15 @@
 use super::Interfaces;
 use crate::base::config::Version;
 use crate::base::num::saturating_u16;
-use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side};
 use crate::mptcp::data_send::Chunk;
-use crate::mptcp::handshake::SendMode;
+use crate::mptcp::handshake::{FallingBack, Protocol};
 use crate::mptcp::mapping::{Announcement, SentMapping, pseudo_header};
 use crate::mptcp::outgoing_options::{announce, max_payload, of_segment};
 use crate::mptcp::scheduler::Candidate;
 use crate::mptcp::subflow::Subflow;
+use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
 use crate::wire::mptcp_option::{Dss, WireMapping, WireSeq};
 use crate::wire::packet::{Payload, Transmit};
@@ -38,7 +38,7 @@ impl Connection {
         let offload = interfaces
             .capabilities(self.subflows[index].interface)
             .segmentation_offload;
-        let segment = max_payload(&self.subflows[index].tcb, self.session());
+        let segment = max_payload(&self.subflows[index].tcb, self.sizing_session());
         let max = self.super_segment(segment, room, offload);
         let reinjection = self.send.has_reinjection();
         let chunk = self.send.next_chunk(max, !self.config.nodelay)?;
@@ -73,7 +73,7 @@ impl Connection {
         let candidate = |subflow: &Subflow| {
             let tcb = &subflow.tcb;
             let room = tcb.room_for_data();
-            let segment = max_payload(tcb, session);
+            let segment = max_payload(tcb, self.sizing_session());
             // A window with room for less than a segment is used only if nothing is in flight:
             // otherwise it fills up to a whole one soon.
             let enough = room >= segment || (room > 0 && tcb.is_all_acknowledged());
@@ -117,7 +117,8 @@ impl Connection {
             }
             self.add_mapping_option(&mut options, index, &mapping);
         }
-        self.announce_infinite(&mut options, index, offset, outgoing.seq);
+        self.add_infinite_mapping(&mut options, &outgoing);
+        self.probe_backoff = 0;
         self.arm_data_timer(now);
         let segment_size = (len > segment).then(|| saturating_u16(segment));
         self.emit_sized(
@@ -140,9 +141,6 @@ impl Connection {
         sum: Option<Sum>,
     ) -> Option<SentMapping> {
         let session = self.session()?;
-        if session.send_mode == SendMode::AnnounceInfinite {
-            return None;
-        }
         let tcb = &self.subflows[index].tcb;
         let first_data = session.version == Version::V1
             && self.side == Side::Initiator
@@ -192,24 +190,27 @@ impl Connection {
         let _ = options.mptcp(&announce(session, mapping, iss, dsn, ack));
     }
 
-    /// RFC 6824 §3.6: the first data after the decision to fall back carries a mapping of length
-    /// 0; nothing after it carries any.
-    fn announce_infinite(
-        &mut self,
-        options: &mut OptionWriter,
-        index: usize,
-        offset: u64,
-        seq: SeqNum,
-    ) {
-        let Some(session) = self.session() else {
+    /// RFC 6824 §3.6: after the decision to fall back, data carries a mapping of length 0 until a
+    /// segment with it has arrived.
+    pub(super) fn add_infinite_mapping(&mut self, options: &mut OptionWriter, outgoing: &Outgoing) {
+        let Protocol::FallingBack(FallingBack {
+            session,
+            announced_until,
+        }) = &mut self.protocol
+        else {
             return;
         };
-        if session.send_mode != SendMode::AnnounceInfinite {
-            return;
+        let tcb = &self.subflows[0].tcb;
+        let end = outgoing.seq + u32::try_from(outgoing.len).unwrap_or(0);
+        if end == tcb.snd_nxt {
+            announced_until.get_or_insert(end);
         }
+        // One subflow has carried everything: offsets of both levels are the same.
+        let ahead = i64::from(outgoing.seq.distance_from(tcb.snd_una));
+        let offset = tcb.bytes_acked.wrapping_add_signed(ahead);
         let mapping = WireMapping {
             dsn: WireSeq::Long(self.send.dsn(offset)),
-            ssn: seq.0.wrapping_sub(self.subflows[index].tcb.iss.0),
+            ssn: outgoing.seq.0.wrapping_sub(tcb.iss.0),
             len: 0,
             checksum: session.checksum.then_some(0),
             data_fin: false,
@@ -218,7 +219,6 @@ impl Connection {
             data_ack: None,
             mapping: Some(mapping),
         });
-        self.become_plain();
     }
 }
 

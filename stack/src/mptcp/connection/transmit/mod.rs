@@ -74,13 +74,16 @@ impl Connection {
         if self.subflows[index].reset_with.is_some() {
             return Some(self.send_reset(now, index, interfaces));
         }
-        let payload = max_payload(&self.subflows[index].tcb, self.session());
+        let payload = max_payload(&self.subflows[index].tcb, self.sizing_session());
         let tcb = &mut self.subflows[index].tcb;
         if !tcb.can_retransmit() {
             return None;
         }
         let outgoing = tcb.retransmit(now, payload)?;
-        let options = self.options_of_retransmission(now, index, &outgoing);
+        let mut options = self.options_of_retransmission(now, index, &outgoing);
+        if outgoing.len > 0 {
+            self.add_infinite_mapping(&mut options, &outgoing);
+        }
         Some(self.emit(index, outgoing, &options, None, interfaces))
     }
 
@@ -101,7 +104,11 @@ impl Connection {
             self.add_acknowledgment(&mut options, index);
             return Some(self.emit(index, outgoing, &options, None, interfaces));
         }
-        if let Some(transmit) = self.poll_data_fin(now, index, interfaces) {
+        let keys_first = subflow.tcb.ack.is_due_now()
+            && self
+                .session()
+                .is_some_and(|session| self.owes_third_ack(session));
+        if !keys_first && let Some(transmit) = self.poll_data_fin(now, index, interfaces) {
             return Some(transmit);
         }
         if core::mem::take(&mut self.subflows[index].tcb.probe) {
@@ -149,7 +156,13 @@ impl Connection {
                 Some(MptcpOption::Capable(answer.syn_ack()))
             }
             (_, Protocol::Mptcp(session)) => Self::join_syn_option(session, subflow),
-            (_, Protocol::Offered(_) | Protocol::Plain | Protocol::Answered(_)) => None,
+            (
+                _,
+                Protocol::Offered(_)
+                | Protocol::FallingBack(_)
+                | Protocol::Plain
+                | Protocol::Answered(_),
+            ) => None,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Interfaces;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side};
-use crate::mptcp::handshake::{SendMode, Session};
+use crate::mptcp::handshake::Session;
 use crate::mptcp::mapping::pseudo_header;
 use crate::mptcp::outgoing_options::{data_ack, of_segment};
 use crate::mptcp::subflow::Role;
@@ -15,10 +15,7 @@ use crate::wire::tcp_option::OptionWriter;
 impl Connection {
     /// On plain TCP the FIN follows the last byte.
     pub(super) fn poll_plain_fin(&mut self) {
-        let fallen_back = self
-            .session()
-            .is_some_and(|s| s.send_mode == SendMode::AnnounceInfinite);
-        if (self.is_plain() || fallen_back) && self.send.is_fin_due() {
+        if self.is_plain() && self.send.is_fin_due() {
             self.send.fin_sent();
             self.close_one_subflow(0);
         }
@@ -43,9 +40,9 @@ impl Connection {
         index: usize,
         interfaces: &impl Interfaces,
     ) -> Option<Transmit> {
-        let due = self.send.is_fin_due() || self.send_data_fin;
+        let due = self.send.is_fin_due() || self.subflows[index].owes_data_fin;
         let session = self.session()?;
-        if !due || !self.subflows[index].is_usable() || session.send_mode != SendMode::Mapped {
+        if !due || !self.subflows[index].is_usable() {
             return None;
         }
         let dsn = self.send.dsn(self.send.end());
@@ -64,7 +61,7 @@ impl Connection {
         };
         let mut options = of_segment(&self.subflows[index].tcb, now);
         let _ = options.dss(&dss);
-        self.send_data_fin = false;
+        self.subflows[index].owes_data_fin = false;
         self.send.fin_sent();
         self.arm_data_timer(now);
         let outgoing = self.subflows[index].tcb.bare_ack();
@@ -140,14 +137,12 @@ impl Connection {
         options.sack(&subflow.tcb.sack_blocks());
     }
 
-    fn owes_third_ack(&self, session: &Session) -> bool {
+    pub(in crate::mptcp::connection) fn owes_third_ack(&self, session: &Session) -> bool {
         self.side == Side::Initiator && !session.confirmed
     }
 
     fn add_data_ack(&self, options: &mut OptionWriter) {
-        if let Some(session) = self.session()
-            && session.send_mode == SendMode::Mapped
-        {
+        if let Some(session) = self.session() {
             let ack = data_ack(session, self.receive.data_ack());
             let _ = options.dss(&Dss {
                 data_ack: Some(ack),
