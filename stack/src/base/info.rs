@@ -44,7 +44,8 @@ pub struct ConnectionInfo {
     pub closed: Option<CloseReason>,
 }
 
-/// A subflow at one moment; closed ones stay listed until the connection is forgotten.
+/// A subflow at one moment. Closed ones stay listed, but for joins that came to nothing and the
+/// oldest of very many.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SubflowInfo {

@@ -79,6 +79,8 @@ pub struct Subflow {
     pub reset_with: Option<MpTcpRst>,
     /// Its end was told to the endpoint.
     pub forgotten: bool,
+    /// It was established at some time.
+    pub ever_established: bool,
 }
 
 impl Subflow {
@@ -110,6 +112,7 @@ impl Subflow {
             link_up: true,
             reset_with: None,
             forgotten: false,
+            ever_established: false,
         }
     }
 
@@ -134,6 +137,12 @@ impl Subflow {
             && self.link_up
             && !self.stalled
             && self.tcb.fin == crate::tcp::tcb::Fin::Open
+    }
+
+    /// A window probe on it would tell something: it could send, and nothing is on its way.
+    #[must_use]
+    pub fn is_probe_target(&self) -> bool {
+        self.is_established() && self.link_up && self.tcb.is_all_acknowledged()
     }
 
     /// It can still carry acknowledgments and signals.

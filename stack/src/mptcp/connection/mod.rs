@@ -144,6 +144,8 @@ pub struct Connection {
     failed_joins: u32,
     /// Our DATA_FIN is acknowledged: subflows are to be closed.
     close_subflows_wanted: bool,
+    /// A subflow has closed: the list may be shortened.
+    prune_wanted: bool,
     effects: VecDeque<Effect>,
     reader_waits: bool,
     writer_waits: bool,
@@ -253,6 +255,7 @@ impl Connection {
             probe_backoff: 0,
             failed_joins: 0,
             close_subflows_wanted: false,
+            prune_wanted: false,
             effects: VecDeque::new(),
             reader_waits: true,
             writer_waits: false,

@@ -225,11 +225,7 @@ impl Connection {
             self.addresses.withdraw_remote(id);
             for index in 0..self.subflows.len() {
                 let subflow = &self.subflows[index];
-                let others = self
-                    .subflows
-                    .iter()
-                    .enumerate()
-                    .any(|(i, s)| i != index && s.is_usable());
+                let others = self.has_other_usable(index);
                 if subflow.remote_id == id && !subflow.is_closed() && others {
                     self.reset_subflow(now, index, ResetReason::Unspecified);
                 }

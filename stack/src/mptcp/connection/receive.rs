@@ -423,11 +423,7 @@ impl Connection {
         // until we have finished sending.
         let half_closed = self.receive.is_finished();
         let finished = self.send.fin() == DataFin::Acknowledged;
-        let others = self
-            .subflows
-            .iter()
-            .enumerate()
-            .any(|(i, s)| i != index && s.is_usable());
+        let others = self.has_other_usable(index);
         if finished || (others && !half_closed) {
             self.close_one_subflow(index);
         }
@@ -483,6 +479,7 @@ impl Connection {
     pub(super) fn joined(&mut self, index: usize) {
         let subflow = &mut self.subflows[index];
         subflow.role = Role::Joined;
+        subflow.ever_established = true;
         let id = subflow.id;
         self.failed_joins = 0;
         if let Some(session) = self.session_mut() {

@@ -15,6 +15,8 @@ use crate::wire::tcp_option::TcpOptions;
 
 /// Subflows a connection has at most, whoever opens them: every segment looks at all of them.
 const MAX_SUBFLOWS: usize = 64;
+/// Closed subflows that stay listed.
+const MAX_CLOSED_SUBFLOWS: usize = 32;
 /// First wait after a join failed; it doubles each time (protocol reference 3.12).
 const JOIN_RETRY: Duration = Duration::from_secs(1);
 /// And never becomes longer than this.
@@ -63,6 +65,34 @@ impl Connection {
         self.subflows
             .iter()
             .filter(|subflow| !subflow.is_closed() && subflow.link_up)
+    }
+
+    /// Another subflow works, so this one can be spared.
+    pub(super) fn has_other_usable(&self, index: usize) -> bool {
+        let others = self
+            .subflows
+            .iter()
+            .enumerate()
+            .filter(|&(other, _)| other != index);
+        others.into_iter().any(|(_, subflow)| subflow.is_usable())
+    }
+
+    /// Forgets joins that came to nothing, and the oldest of many closed subflows. The initial one
+    /// stays: it names the connection.
+    pub(super) fn prune_subflows(&mut self) {
+        let mut closed = self
+            .subflows
+            .iter()
+            .filter(|subflow| subflow.is_closed())
+            .count();
+        let mut first = true;
+        self.subflows.retain(|subflow| {
+            let initial = core::mem::take(&mut first);
+            let useless = !subflow.ever_established || closed > MAX_CLOSED_SUBFLOWS;
+            let forget = !initial && subflow.is_closed() && subflow.forgotten && useless;
+            closed -= usize::from(forget);
+            !forget
+        });
     }
 
     pub(super) fn live_subflows(&self) -> usize {
@@ -194,6 +224,7 @@ impl Connection {
             subflow.role,
             Role::Joining { .. } | Role::PreEstablished { .. }
         );
+        self.prune_wanted = true;
         self.effects.push_back(Effect::SubflowClosed(id, tuple));
         self.move_data_away(now, index);
         let subflow = &mut self.subflows[index];
@@ -254,11 +285,7 @@ impl Connection {
 
     /// The retransmission timer of a subflow expired: its path may be broken.
     pub(super) fn subflow_timed_out(&mut self, now: Instant, index: usize) {
-        let others = self
-            .subflows
-            .iter()
-            .enumerate()
-            .any(|(i, s)| i != index && s.is_usable());
+        let others = self.has_other_usable(index);
         let subflow = &mut self.subflows[index];
         // Only the first timeout moves its data: what it has sent since then went nowhere else.
         if others && subflow.is_established() && !core::mem::replace(&mut subflow.stalled, true) {

@@ -5,7 +5,7 @@ use crate::base::error::CloseReason;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::handshake::Protocol;
-use crate::mptcp::subflow::Role;
+use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Expired;
 use crate::wire::mptcp_option::ResetReason;
@@ -248,42 +248,34 @@ impl Connection {
             * 2
     }
 
-    /// Probes every subflow that could send. One that does not answer is no longer counted on, if
-    /// there is another.
+    /// Probes every subflow that has nothing in flight. One that does not answer is no longer
+    /// counted on while there is another.
     fn probe_subflows(&mut self) {
-        let several = self
-            .subflows
-            .iter()
-            .filter(|subflow| subflow.is_usable())
-            .count()
-            > 1;
-        for subflow in self
-            .subflows
-            .iter_mut()
-            .filter(|subflow| subflow.is_established())
-        {
+        for index in 0..self.subflows.len() {
+            if !self.subflows[index].is_probe_target() {
+                continue;
+            }
+            let others = self.has_other_usable(index);
+            let subflow = &mut self.subflows[index];
             subflow.tcb.probe = true;
             subflow.unanswered_probes += 1;
-            subflow.stalled |= several && subflow.unanswered_probes > MAX_UNANSWERED_PROBES;
+            subflow.stalled |= others && subflow.unanswered_probes > MAX_UNANSWERED_PROBES;
         }
     }
 
     /// Starts or stops the probe timer: it runs while there is something to send, nothing in
-    /// flight that would bring an acknowledgment, and no room to send it.
+    /// flight on a working path that would bring an acknowledgment, and no room to send it.
+    ///
+    /// Each subflow has a window of its own, and the update that opened it may be lost, so they
+    /// are probed even if the connection's window is open.
     pub(super) fn update_probe_timer(&mut self, now: Instant) {
         let waiting =
             (self.send.has_unsent() || self.send.has_reinjection()) && self.closed.is_none();
-        // Only subflows that could carry the data count: what is in flight on a broken path brings
-        // no acknowledgment. Each has a window of its own, and the update that opened it may be
-        // lost, so they are probed even if the connection's window is open.
-        let mut usable = self
+        let quiet = self
             .subflows
             .iter()
-            .filter(|subflow| subflow.is_usable())
-            .peekable();
-        let any = usable.peek().is_some();
-        let quiet = usable.all(|subflow| subflow.tcb.is_all_acknowledged());
-        if !(waiting && any && quiet) {
+            .all(|subflow| !subflow.is_usable() || subflow.tcb.is_all_acknowledged());
+        if !(waiting && quiet && self.subflows.iter().any(Subflow::is_probe_target)) {
             self.deadlines.probe = None;
             return;
         }

@@ -36,6 +36,9 @@ impl Connection {
         now: Instant,
         interfaces: &impl Interfaces,
     ) -> Option<Transmit> {
+        if core::mem::take(&mut self.prune_wanted) {
+            self.prune_subflows();
+        }
         if core::mem::take(&mut self.close_subflows_wanted) {
             self.close_all_subflows(now);
         }
