@@ -55,7 +55,8 @@ pub struct ConnectionConfig {
     pub max_subflows: usize,
     /// SYNs sent with MPTCP before one is tried without (RFC 6824 §3.1).
     pub syn_tries_with_mptcp: u32,
-    /// Time without any acknowledgment after which a subflow is given up (RFC 5482).
+    /// Time without any acknowledgment after which a subflow is given up (RFC 5482), and without
+    /// any at the data level after which the connection is.
     pub user_timeout: Duration,
     /// Time a connection outlives its last subflow, for a new one to revive it.
     pub close_timeout: Duration,

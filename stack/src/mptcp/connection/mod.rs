@@ -137,6 +137,8 @@ pub struct Connection {
     deadlines: Deadlines,
     /// The repair that an expiry of the data-level timer has started.
     data_recovery: Option<DataRecovery>,
+    /// Since when something is outstanding at the data level without progress.
+    data_waiting_since: Option<Instant>,
     /// Expiries of the data-level timer without progress.
     data_backoff: u32,
     probe_backoff: u32,
@@ -251,6 +253,7 @@ impl Connection {
             unechoed: Vec::new(),
             deadlines: Deadlines::default(),
             data_recovery: None,
+            data_waiting_since: None,
             data_backoff: 0,
             probe_backoff: 0,
             failed_joins: 0,

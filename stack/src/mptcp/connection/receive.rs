@@ -443,6 +443,7 @@ impl Connection {
     /// A DATA_ACK (or, on plain TCP, an ACK) brought something new.
     fn data_progress(&mut self, now: Instant) {
         self.data_backoff = 0;
+        self.data_waiting_since = None;
         self.deadlines.data_retransmit = None;
         self.continue_data_recovery();
         self.arm_data_timer(now);

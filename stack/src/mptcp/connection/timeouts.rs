@@ -150,6 +150,14 @@ impl Connection {
         if self.session().is_none() || !self.send.is_outstanding() {
             return;
         }
+        let waited = self
+            .data_waiting_since
+            .map(|since| now.saturating_duration_since(since));
+        if waited.is_some_and(|waited| waited >= self.config.user_timeout) {
+            // Subflows may look alive to TCP; the connection is not.
+            self.end(now, CloseReason::TimedOut);
+            return;
+        }
         self.data_backoff += 1;
         self.repeat_data_fin();
         let understood = self
@@ -227,8 +235,10 @@ impl Connection {
     pub(super) fn arm_data_timer(&mut self, now: Instant) {
         if self.session().is_none() || !self.send.is_outstanding() {
             self.deadlines.data_retransmit = None;
+            self.data_waiting_since = None;
             return;
         }
+        self.data_waiting_since.get_or_insert(now);
         if self.deadlines.data_retransmit.is_none() {
             let interval = self
                 .data_timeout()
