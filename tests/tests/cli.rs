@@ -301,7 +301,7 @@ fn a_capture_has_the_packets_of_all_paths() {
         let file = CaptureFile::new();
         let path = file.path().to_str().expect("UTF-8");
         json(&run(&[
-            "demo", "--json", "--size", "1M", "--paths", "3", "--pcap", path,
+            "demo", "--json", "--size", "32M", "--paths", "3", "--pcap", path,
         ]));
         let interfaces: BTreeSet<String> = file
             .rows("tcp", &["frame.interface_name"])

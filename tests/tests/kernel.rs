@@ -300,7 +300,8 @@ fn from_kernel_client(
 
 /// Sends different bytes both ways at the same time.
 async fn exchange_both_ways(ours: &mut MptcpStream, kernel: &mut TcpStream) {
-    let len = 16 * MIB;
+    // Long enough for a join that the kernel starts from a work queue, on a busy machine.
+    let len = 64 * MIB;
     let (there, back) = (Pattern::new(1), Pattern::new(2));
     let (mut our_reader, mut our_writer) = tokio::io::split(ours);
     let (mut kernel_reader, mut kernel_writer) = kernel.split();

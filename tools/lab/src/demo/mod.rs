@@ -23,8 +23,11 @@ use report::{Outcome, Role};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use umptcp::{ConnectionInfo, MptcpStream, SubflowInfo};
+
+/// How long the subflows may take to come up before the transfer begins without them.
+const JOIN_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long the last acknowledgments and the end of the connection may take; the report does not
 /// wait for them any longer.
@@ -129,6 +132,7 @@ async fn transfer_between(
             (exchanged, connection, subflows, Role::Sender)
         }
         (Far::Stack(far), _) => {
+            let _ = timeout(JOIN_LIMIT, joined(&near, options.paths)).await;
             let (near, far, exchanged) = exchange(near, far, paths, options, observer).await?;
             let (connection, subflows) = part(near, far).await;
             (exchanged, connection, subflows, Role::Sender)
@@ -144,6 +148,15 @@ async fn transfer_between(
         connection,
         subflows,
     })
+}
+
+/// Waits for a subflow on each path: a transfer that fits into the first one's windows would
+/// otherwise be over before the others are there. The kernel opens its paths only for data.
+async fn joined(stream: &MptcpStream, paths: usize) {
+    let established = |subflow: &SubflowInfo| subflow.srtt.is_some();
+    while stream.subflows().iter().filter(|s| established(s)).count() < paths {
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Ends the connection in order, and keeps the client's last look at it.

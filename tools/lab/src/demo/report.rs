@@ -167,7 +167,9 @@ fn subflow_reports(subflows: &[SubflowInfo], plan: AddressPlan, role: Role) -> V
         rtt_ms: subflow.srtt.map(|rtt| rtt.as_secs_f64() * 1e3),
         retransmissions: subflow.retransmissions,
     };
-    subflows.iter().map(report).collect()
+    // A SYN that nobody answered, on a path that was cut, has made no subflow.
+    let opened = |subflow: &&SubflowInfo| subflow.srtt.is_some();
+    subflows.iter().filter(opened).map(report).collect()
 }
 
 impl Display for Report {
