@@ -75,9 +75,25 @@ pub(crate) fn scenario(seed: u64) -> Generated {
     scenario.server.connection = generator.connection();
     generator.plans(&mut scenario);
     let disturbances = generator.disturbances(count);
+    if disturbances
+        .iter()
+        .any(|d| matches!(d, Disturbance::CloseSubflow { .. }))
+    {
+        // The application may close the subflow of the only path that stays whole.
+        heal_all_cuts(&mut scenario.paths);
+    }
     Generated {
         scenario,
         disturbances,
+    }
+}
+
+fn heal_all_cuts(paths: &mut [Path]) {
+    let links = paths
+        .iter_mut()
+        .flat_map(|path| [&mut path.up, &mut path.down]);
+    for cut in links.flat_map(|link| &mut link.cuts) {
+        cut.to.get_or_insert(cut.from + Duration::from_secs(20));
     }
 }
 
