@@ -153,7 +153,7 @@ async fn transfer_between(
 /// Waits for a subflow on each path: a transfer that fits into the first one's windows would
 /// otherwise be over before the others are there. The kernel opens its paths only for data.
 async fn joined(stream: &MptcpStream, paths: usize) {
-    let established = |subflow: &SubflowInfo| subflow.srtt.is_some();
+    let established = |subflow: &SubflowInfo| subflow.state.can_send();
     while stream.subflows().iter().filter(|s| established(s)).count() < paths {
         sleep(Duration::from_millis(1)).await;
     }

@@ -168,7 +168,7 @@ fn subflow_reports(subflows: &[SubflowInfo], plan: AddressPlan, role: Role) -> V
         retransmissions: subflow.retransmissions,
     };
     // A SYN that nobody answered, on a path that was cut, has made no subflow.
-    let opened = |subflow: &&SubflowInfo| subflow.srtt.is_some();
+    let opened = |subflow: &&SubflowInfo| subflow.srtt.is_some() || carried(subflow) > 0;
     subflows.iter().filter(opened).map(report).collect()
 }
 
