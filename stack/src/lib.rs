@@ -32,8 +32,8 @@ pub use base::error::{
     AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,
 };
 pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
-pub use base::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
 pub use base::stats::EndpointStats;
 pub use base::time::Instant;
 pub use endpoint::{Endpoint, Event};
+pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

@@ -3,7 +3,6 @@
 pub mod config;
 pub mod error;
 pub mod id;
-pub mod info;
 pub mod num;
 pub mod rng;
 pub mod seq;

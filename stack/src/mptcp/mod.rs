@@ -10,6 +10,7 @@ pub mod connection;
 pub mod data_receive;
 pub mod data_send;
 pub mod handshake;
+pub mod info;
 pub mod key;
 pub mod mapping;
 pub mod outgoing_options;

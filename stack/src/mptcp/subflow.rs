@@ -3,8 +3,8 @@
 use super::key::JoinHmac;
 use super::mapping::{ReceivedMappings, SentMappings};
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
-use crate::base::info::SubflowInfo;
 use crate::base::time::Instant;
+use crate::mptcp::info::SubflowInfo;
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpTcpRst, Nonce};

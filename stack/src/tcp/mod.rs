@@ -10,6 +10,7 @@
 pub mod ack_policy;
 pub mod congestion;
 pub mod handshake;
+pub mod loss;
 pub mod receive;
 pub mod recovery;
 pub mod rtt;

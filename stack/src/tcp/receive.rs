@@ -3,7 +3,7 @@
 //! The steps come in the order of the RFC. One that ends the processing returns the [`Verdict`]
 //! as `Err`.
 
-use super::recovery;
+use super::loss;
 use super::scoreboard::Delivered;
 use super::state::{TcpEvent, TcpState};
 use super::tcb::Tcb;
@@ -302,7 +302,7 @@ fn acknowledge(tcb: &mut Tcb, now: Instant, segment: &Segment, ack: SeqNum, arri
         && ack == tcb.snd_una
         && segment.options.mptcp.is_empty();
     if !arrival.delivered.syn {
-        recovery::on_ack(tcb, now, &arrival.delivered, in_flight, advanced, duplicate);
+        loss::on_ack(tcb, now, &arrival.delivered, in_flight, advanced, duplicate);
     }
     if advanced {
         tcb.rtt.progress();

@@ -148,19 +148,6 @@ pub struct Tcb {
     pub bytes_received: u64,
 }
 
-/// A due timer that concerns the owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expired {
-    /// Nothing special.
-    Nothing,
-    /// A retransmission timeout: the path may be broken.
-    Timeout,
-    /// No acknowledgment for the whole user timeout.
-    GivenUp,
-    /// TIME-WAIT is over.
-    TimeWaitOver,
-}
-
 impl Tcb {
     /// Applies an event to the state machine; one that means nothing here changes nothing.
     pub(super) fn transition(&mut self, event: TcpEvent) {
@@ -196,29 +183,6 @@ impl Tcb {
         self.scoreboard.is_empty()
     }
 
-    /// Does what is due, except sending.
-    pub fn handle_timeout(&mut self, now: Instant) -> Expired {
-        if self.timers.take_due(Timer::TimeWait, now) {
-            self.transition(TcpEvent::TimeWaitOver);
-            return Expired::TimeWaitOver;
-        }
-        if self.timers.take_due(Timer::DelayedAck, now) && self.ack.is_delayed() {
-            self.ack.require_now();
-        }
-        if !self.timers.take_due(Timer::Retransmit, now) || self.scoreboard.is_empty() {
-            return Expired::Nothing;
-        }
-        let waited = self
-            .waiting_since
-            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        if waited >= self.config.user_timeout {
-            return Expired::GivenUp;
-        }
-        super::recovery::on_timeout(self, now);
-        self.timers.set(Timer::Retransmit, now + self.rtt.rto());
-        Expired::Timeout
-    }
-
     /// Ends the connection without a word: after an RST in either direction.
     pub fn close_at_once(&mut self) {
         self.transition(TcpEvent::Reset);
@@ -226,16 +190,6 @@ impl Tcb {
         self.assembler.clear();
         self.out_of_order.clear();
         self.timers.clear_all();
-    }
-
-    /// The path works again after it was known not to: what was sent meanwhile is sent again
-    /// at once instead of after the backed-off timeout.
-    pub fn resume(&mut self, now: Instant) {
-        if !self.scoreboard.is_empty() {
-            self.rtt.progress();
-            super::recovery::on_timeout(self, now);
-            self.timers.set(Timer::Retransmit, now + self.rtt.rto());
-        }
     }
 
     /// Asks for a FIN after all data; it goes out with the next transmission.

@@ -6,8 +6,8 @@ use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::handshake::Protocol;
 use crate::mptcp::subflow::{Role, Subflow};
+use crate::tcp::loss::Expired;
 use crate::tcp::state::TcpState;
-use crate::tcp::tcb::Expired;
 use crate::wire::mptcp_option::ResetReason;
 
 /// A join whose SYN or third ACK goes unanswered this often is given up.

@@ -1,9 +1,9 @@
 //! Snapshots for the application: what a connection and its subflows look like now.
 
-use super::config::Version;
-use super::error::CloseReason;
-use super::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
-use super::time::Duration;
+use crate::base::config::Version;
+use crate::base::error::CloseReason;
+use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
+use crate::base::time::Duration;
 use crate::tcp::state::TcpState;
 use std::net::SocketAddr;
 

@@ -1,0 +1,141 @@
+use super::received::MAX_PENDING_MAPPINGS;
+use super::*;
+use bytes::Bytes;
+
+fn mapping(ssn: u32, dsn: u64, len: u16) -> NewMapping {
+    NewMapping {
+        ssn: SeqNum(ssn),
+        relative_ssn: ssn,
+        dsn: DataSeq(dsn),
+        wire_len: len,
+        data_fin: false,
+        checksum: None,
+    }
+}
+
+fn with_checksum(mut mapping: NewMapping, payload: &[u8]) -> NewMapping {
+    let sum = pseudo_header(mapping.dsn, mapping.relative_ssn, mapping.wire_len);
+    mapping.checksum = Some(sum.and(Sum::of(payload)).checksum());
+    mapping
+}
+
+fn map(mappings: &mut ReceivedMappings, ssn: u32, bytes: &[u8]) -> Result<Mapped, MappingError> {
+    let mut out = Mapped::new();
+    mappings.map(SeqNum(ssn), Bytes::copy_from_slice(bytes), None, &mut out)?;
+    Ok(out)
+}
+
+/// The checksums of the protocol reference, section 2.6: P1, and P3 in pieces of 7 and 6.
+#[test]
+fn checksum_vectors() {
+    let p1 = b"MPTCP";
+    let p3: Vec<u8> = (0..13).collect();
+    for (dsn, p1_sum, p3_sum) in [
+        (0xd6c0_dc73_1a3d_dd6c, 0x6387, 0x2aef),
+        (0xe3db_22c6_785a_0d46, 0x8223, 0x498b),
+    ] {
+        assert_eq!(with_checksum(mapping(1, dsn, 5), p1).checksum, Some(p1_sum));
+        let whole = with_checksum(mapping(1, dsn, 13), &p3);
+        assert_eq!(whole.checksum, Some(p3_sum));
+        let mut mappings = ReceivedMappings::default();
+        mappings.add(whole, SeqNum(1)).unwrap();
+        assert!(map(&mut mappings, 1, &p3[..7]).unwrap().is_empty());
+        let out = map(&mut mappings, 8, &p3[7..]).unwrap();
+        assert_eq!(out.len(), 2);
+        assert_eq!(out[1].0, DataSeq(dsn + 7));
+    }
+}
+
+#[test]
+fn a_wrong_byte_in_any_piece_is_found() {
+    let payload: Vec<u8> = (0..13).collect();
+    let mut mappings = ReceivedMappings::default();
+    mappings
+        .add(with_checksum(mapping(1, 100, 13), &payload), SeqNum(1))
+        .unwrap();
+    assert!(map(&mut mappings, 1, &payload[..7]).unwrap().is_empty());
+    let mut damaged = payload[7..].to_vec();
+    damaged[2] ^= 1;
+    assert_eq!(
+        map(&mut mappings, 8, &damaged),
+        Err(MappingError::Checksum(DataSeq(100)))
+    );
+}
+
+#[test]
+fn a_segment_may_end_one_mapping_and_begin_the_next() {
+    let mut mappings = ReceivedMappings::default();
+    mappings.add(mapping(1, 100, 10), SeqNum(1)).unwrap();
+    mappings.add(mapping(11, 500, 10), SeqNum(1)).unwrap();
+    let out = map(&mut mappings, 1, &[0; 15]).unwrap();
+    assert_eq!(
+        out.iter()
+            .map(|(dsn, b)| (dsn.0, b.len()))
+            .collect::<Vec<_>>(),
+        [(100, 10), (500, 5)]
+    );
+    let out = map(&mut mappings, 16, &[0; 5]).unwrap();
+    assert_eq!((out[0].0.0, out[0].1.len()), (505, 5));
+}
+
+#[test]
+fn bytes_wait_for_a_late_mapping() {
+    let mut mappings = ReceivedMappings::default();
+    assert!(map(&mut mappings, 1, &[0; 5]).unwrap().is_empty());
+    assert!(mappings.has_unmapped());
+    mappings.add(mapping(1, 100, 5), SeqNum(6)).unwrap();
+    let mut out = Mapped::new();
+    mappings.map_waiting(&mut out).unwrap();
+    assert_eq!(out[0].0, DataSeq(100));
+    assert_eq!(mappings.waiting_len(), 0);
+}
+
+#[test]
+fn duplicates_pass_and_conflicts_do_not() {
+    let mut mappings = ReceivedMappings::default();
+    mappings.add(mapping(1, 100, 10), SeqNum(1)).unwrap();
+    mappings.add(mapping(1, 100, 10), SeqNum(1)).unwrap();
+    mappings.add(mapping(5, 104, 3), SeqNum(1)).unwrap();
+    assert_eq!(
+        mappings.add(mapping(5, 105, 3), SeqNum(1)),
+        Err(MappingError::Conflict)
+    );
+    assert_eq!(mappings.pending(), 1);
+}
+
+#[test]
+fn the_mapping_of_the_next_byte_is_taken_however_many_wait() {
+    let mut mappings = ReceivedMappings::default();
+    let count = u32::try_from(MAX_PENDING_MAPPINGS).unwrap();
+    for i in 1..=count {
+        assert!(!mappings.is_full());
+        let ahead = mapping(1 + 10 * i, 100 + 10 * u64::from(i), 10);
+        mappings.add(ahead, SeqNum(1)).unwrap();
+    }
+    assert!(mappings.is_full());
+    mappings.add(mapping(1, 100, 10), SeqNum(1)).unwrap();
+    assert_eq!(map(&mut mappings, 1, &[0; 10]).unwrap()[0].0, DataSeq(100));
+    let ahead = mapping(1 + 10 * (count + 1), 0, 10);
+    mappings.add(ahead, SeqNum(11)).unwrap();
+    assert_eq!(mappings.pending(), MAX_PENDING_MAPPINGS);
+}
+
+#[test]
+fn sent_mappings_are_found_by_any_byte_until_acknowledged() {
+    let mut sent = SentMappings::default();
+    for i in 0..3_u16 {
+        sent.push(SentMapping {
+            ssn: SeqNum(u32::MAX - 5) + u32::from(i) * 10,
+            offset: u64::from(i) * 100,
+            len: 10,
+            data_fin: false,
+            checksum: None,
+            announcement: Announcement::Dss,
+        });
+    }
+    assert_eq!(sent.find(SeqNum(8)).unwrap().offset, 100);
+    assert!(sent.find(SeqNum(24)).is_none());
+    sent.release_before(SeqNum(14));
+    assert!(sent.find(SeqNum(8)).is_none());
+    assert!(sent.carries(205) && !sent.carries(105));
+}
