@@ -67,3 +67,8 @@ pub use umptcp_stack::{
     ConnectionId, ConnectionInfo, ConnectionProtocol, EndpointConfig, EndpointStats, InterfaceId,
     ListenError, ReadError, SubflowError, SubflowId, SubflowInfo, Transmit, Version, WriteError,
 };
+
+/// The README's program is compiled with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

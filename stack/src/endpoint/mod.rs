@@ -28,7 +28,7 @@ use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::rng::SeededRng;
 use crate::base::stats::EndpointStats;
 use crate::base::time::Instant;
-use crate::mptcp::connection::{Effect, SegmentAnswer};
+use crate::mptcp::connection::{Effect, Interfaces as _, SegmentAnswer};
 use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
 use crate::tcp::handshake::window_scale_for;
 use crate::tcp::tcb::TcbConfig;
@@ -390,7 +390,6 @@ impl Endpoint {
         interface: InterfaceId,
         config: &ConnectionConfig,
     ) -> TcbConfig {
-        use crate::mptcp::connection::Interfaces as _;
         let mtu = self.interfaces.capabilities(interface).mtu;
         // RFC 9293 §3.7.1: the MTU less the fixed headers, whatever the options.
         let headers = if tuple.local.is_ipv4() { 40 } else { 60 };

@@ -12,7 +12,7 @@ use crate::wire::packet::Segment;
 use crate::wire::tcp_option::TcpOptions;
 
 /// How long the third ACK of a join waits to be acknowledged before it is sent again, at first.
-const THIRD_ACK_INTERVAL: Duration = Duration::from_millis(250);
+pub(super) const THIRD_ACK_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Connection {
     /// True for a segment that must not complete the handshake of a listener that waits for the

@@ -1,5 +1,6 @@
 //! The deadlines of a connection and its subflows.
 
+use super::establish::THIRD_ACK_INTERVAL;
 use super::{Connection, DataRecovery};
 use crate::base::error::CloseReason;
 use crate::base::time::{Duration, Instant};
@@ -140,7 +141,7 @@ impl Connection {
             return;
         }
         *resent += 1;
-        *resend_at = now + Duration::from_millis(250 << *resent);
+        *resend_at = now + THIRD_ACK_INTERVAL * (1 << *resent);
         self.subflows[index].tcb.ack.require_now();
     }
 
