@@ -73,6 +73,7 @@ impl Tcb {
             rtt: RttEstimator::default(),
             recovery: Recovery::Open,
             duplicate_acks: 0,
+            fast_retransmit: false,
             congestion: Box::new(NewReno::new(usize::from(config.local_mss))),
             ack: AckPolicy::default(),
             timers: Timers::default(),

@@ -60,15 +60,24 @@ impl Tcb {
     }
 }
 
+/// What was on its way before an acknowledgment came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Before {
+    /// "Pipe" of RFC 6675 §2.
+    pub(super) in_flight: usize,
+    /// FlightSize of RFC 5681 §2.
+    pub(super) flight_size: usize,
+}
+
 /// Judges losses after an acceptable acknowledgment and tells the congestion controller.
 ///
-/// `in_flight` is what was in flight before it; `advanced` that SND.UNA moved; `duplicate` that
-/// it is a duplicate acknowledgment in the sense of RFC 5681 §2.
+/// `advanced` tells that SND.UNA moved; `duplicate` that it is a duplicate acknowledgment in the
+/// sense of RFC 5681 §2.
 pub(super) fn on_ack(
     tcb: &mut Tcb,
     now: Instant,
     delivered: &Delivered,
-    in_flight: usize,
+    before: Before,
     advanced: bool,
     duplicate: bool,
 ) {
@@ -76,7 +85,7 @@ pub(super) fn on_ack(
     let sample = AckSample {
         now,
         acked: delivered.bytes,
-        in_flight,
+        in_flight: before.in_flight,
         srtt: tcb.rtt.srtt(),
     };
     match tcb.recovery {
@@ -85,7 +94,9 @@ pub(super) fn on_ack(
                 tcb.recovery = Recovery::Fast {
                     recover: tcb.snd_nxt,
                 };
-                tcb.congestion.on_congestion(now, in_flight);
+                tcb.congestion.on_congestion(now, before.flight_size);
+                // RFC 6675 §5, step 4.3: the first loss is repaired whatever the window says.
+                tcb.fast_retransmit = true;
             } else if advanced {
                 tcb.congestion.on_ack(&sample);
             }
@@ -110,7 +121,7 @@ pub(super) fn on_ack(
 
 /// The retransmission timer expired with data outstanding (RFC 6298 §5.4 to 5.6).
 pub(super) fn on_timeout(tcb: &mut Tcb, now: Instant) {
-    let outstanding = tcb.scoreboard.in_flight() + tcb.scoreboard.lost();
+    let outstanding = tcb.flight_size();
     // RFC 5681 §3.1: ssthresh falls once for a segment, however often its timer expires.
     if !matches!(tcb.recovery, Recovery::Loss { .. }) || tcb.rtt.backoffs() == 0 {
         tcb.congestion.on_timeout(now, outstanding);

@@ -19,3 +19,6 @@ pub mod state;
 pub mod tcb;
 pub mod timers;
 pub mod transmit;
+
+#[cfg(test)]
+mod tests;

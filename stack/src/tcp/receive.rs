@@ -3,7 +3,7 @@
 //! The steps come in the order of the RFC. One that ends the processing returns the [`Verdict`]
 //! as `Err`.
 
-use super::loss;
+use super::loss::{self, Before};
 use super::scoreboard::Delivered;
 use super::state::{TcpEvent, TcpState};
 use super::tcb::Tcb;
@@ -268,7 +268,10 @@ fn check_ack(
 
 /// Takes an acceptable acknowledgment: queue, RTT, losses, window, timer.
 fn acknowledge(tcb: &mut Tcb, now: Instant, segment: &Segment, ack: SeqNum, arrival: &mut Arrival) {
-    let in_flight = tcb.scoreboard.in_flight();
+    let before = Before {
+        in_flight: tcb.scoreboard.in_flight(),
+        flight_size: tcb.flight_size(),
+    };
     let outstanding = !tcb.scoreboard.is_empty();
     let advanced = ack.after(tcb.snd_una);
     if advanced {
@@ -302,7 +305,7 @@ fn acknowledge(tcb: &mut Tcb, now: Instant, segment: &Segment, ack: SeqNum, arri
         && ack == tcb.snd_una
         && segment.options.mptcp.is_empty();
     if !arrival.delivered.syn {
-        loss::on_ack(tcb, now, &arrival.delivered, in_flight, advanced, duplicate);
+        loss::on_ack(tcb, now, &arrival.delivered, before, advanced, duplicate);
     }
     if advanced {
         tcb.rtt.progress();
@@ -360,23 +363,25 @@ fn process_text(tcb: &mut Tcb, segment: &mut Segment, arrival: &mut Arrival) {
         return;
     }
     let offset = offset_of(tcb, seq);
-    let len = payload.len();
-    if tcb.assembler.advance_if_next(offset, len) {
-        let had_gap = !tcb.out_of_order.is_empty();
+    if tcb.assembler.advance_if_next(offset, payload.len()) {
         deliver(tcb, seq, payload, arrival);
-        while let Some((_, more)) = tcb.assembler.pop() {
-            let at = tcb.rcv_nxt;
-            deliver(tcb, at, more, arrival);
-        }
-        if had_gap {
-            tcb.out_of_order.remove_before(tcb.assembler.next_offset());
-            // RFC 5681 §4.2: filling a gap is acknowledged at once.
-            tcb.ack.require_now();
-        }
-        tcb.ack.on_data(full_len, tcb.mss);
     } else {
+        // Also a segment at RCV.NXT that overlaps what is held already.
         store_out_of_order(tcb, offset, payload);
     }
+    while let Some((_, more)) = tcb.assembler.pop() {
+        let at = tcb.rcv_nxt;
+        deliver(tcb, at, more, arrival);
+    }
+    if arrival.text.is_empty() {
+        return;
+    }
+    if !tcb.out_of_order.is_empty() {
+        tcb.out_of_order.remove_before(tcb.assembler.next_offset());
+        // RFC 5681 §4.2: filling a gap is acknowledged at once.
+        tcb.ack.require_now();
+    }
+    tcb.ack.on_data(full_len, tcb.mss);
 }
 
 fn deliver(tcb: &mut Tcb, seq: SeqNum, payload: Bytes, arrival: &mut Arrival) {

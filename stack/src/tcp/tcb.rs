@@ -118,6 +118,8 @@ pub struct Tcb {
     pub recovery: Recovery,
     /// Duplicate acknowledgments in a row, used without SACK.
     pub duplicate_acks: u32,
+    /// A loss was just found: its retransmission does not wait for the window.
+    pub fast_retransmit: bool,
     /// The congestion window.
     pub congestion: Box<dyn CongestionController>,
     /// Acknowledgments owed.
@@ -171,10 +173,10 @@ impl Tcb {
         self.timestamps.offset.wrapping_add(millis)
     }
 
-    /// Sequence space in flight or lost.
+    /// FlightSize of RFC 5681 §2: sequence space sent and not acknowledged cumulatively.
     #[must_use]
-    pub fn outstanding(&self) -> usize {
-        self.scoreboard.in_flight() + self.scoreboard.lost()
+    pub fn flight_size(&self) -> usize {
+        usize::try_from(self.snd_nxt.distance_from(self.snd_una)).unwrap_or(0)
     }
 
     /// Nothing of ours is unacknowledged.

@@ -35,12 +35,14 @@ impl Tcb {
     pub fn can_retransmit(&self) -> bool {
         // RFC 6675 §5: as much as the window leaves; the first loss always.
         self.scoreboard.lost() > 0
-            && (self.scoreboard.in_flight() < self.congestion.cwnd()
+            && (self.fast_retransmit
+                || self.scoreboard.in_flight() < self.congestion.cwnd()
                 || self.scoreboard.in_flight() == 0)
     }
 
     /// The next lost segment, with at most `max_payload` bytes.
     pub fn retransmit(&mut self, now: Instant, max_payload: usize) -> Option<Outgoing> {
+        self.fast_retransmit = false;
         let segment = self.scoreboard.retransmit_next(now, max_payload)?;
         if segment.is_retransmission() {
             self.retransmissions += 1;
