@@ -83,19 +83,10 @@ impl NewMapping {
     #[must_use]
     pub fn is_intact(&self, payload: Sum) -> bool {
         self.checksum.is_none_or(|checksum| {
-            let sum = pseudo_header(self.dsn, self.relative_ssn, self.wire_len).and(payload);
-            sum.and_word(checksum).folded() == u16::MAX
+            Sum::of_dss_pseudo_header(self.dsn, self.relative_ssn, self.wire_len)
+                .and(payload)
+                .and_word(checksum)
+                .verifies()
         })
     }
-}
-
-/// The sum of the pseudo-header of the DSS checksum: always the full 64-bit DSN
-/// (RFC 6824 §3.3.1, figure 10).
-#[must_use]
-pub fn pseudo_header(dsn: DataSeq, relative_ssn: u32, wire_len: u16) -> Sum {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&dsn.0.to_be_bytes());
-    bytes[8..12].copy_from_slice(&relative_ssn.to_be_bytes());
-    bytes[12..14].copy_from_slice(&wire_len.to_be_bytes());
-    Sum::of(&bytes)
 }

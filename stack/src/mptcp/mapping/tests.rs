@@ -14,7 +14,7 @@ fn mapping(ssn: u32, dsn: u64, len: u16) -> NewMapping {
 }
 
 fn with_checksum(mut mapping: NewMapping, payload: &[u8]) -> NewMapping {
-    let sum = pseudo_header(mapping.dsn, mapping.relative_ssn, mapping.wire_len);
+    let sum = Sum::of_dss_pseudo_header(mapping.dsn, mapping.relative_ssn, mapping.wire_len);
     mapping.checksum = Some(sum.and(Sum::of(payload)).checksum());
     mapping
 }

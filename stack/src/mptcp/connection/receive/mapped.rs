@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::base::config::Version;
-use crate::base::seq::{DataSeq, SeqNum};
+use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::Connection;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
@@ -69,7 +69,7 @@ impl Connection {
         self.subflows[index].heard_dss = true;
         if let Some(ack) = dss.data_ack {
             // The window is relative to the DATA_ACK of the same segment (RFC 6824 §3.3.4).
-            let data_ack = expand(self.send.dsn(self.send.una()), ack);
+            let data_ack = ack.expand(self.send.dsn(self.send.una()));
             if self.send.acknowledge(data_ack, window) {
                 if let Some(session) = self.session_mut() {
                     session.data_acknowledged = true;
@@ -108,7 +108,7 @@ impl Connection {
         let mapping = NewMapping {
             ssn: subflow.tcb.irs + wire.ssn,
             relative_ssn: wire.ssn,
-            dsn: expand(self.receive.rcv_nxt(), wire.dsn),
+            dsn: wire.dsn.expand(self.receive.rcv_nxt()),
             wire_len: wire.len,
             data_fin: wire.data_fin,
             checksum: wire.checksum.filter(|_| checksum),
@@ -259,13 +259,5 @@ impl Connection {
         } else if !self.subflows[index].heard_dss {
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
         }
-    }
-}
-
-/// A number as wide as it came, next to one that is known.
-fn expand(reference: DataSeq, wire: WireSeq) -> DataSeq {
-    match wire {
-        WireSeq::Short(low) => reference.expand(low),
-        WireSeq::Long(dsn) => dsn,
     }
 }

@@ -7,14 +7,14 @@ use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side};
 use crate::mptcp::data_send::Chunk;
 use crate::mptcp::handshake::{FallingBack, Protocol};
-use crate::mptcp::mapping::{Announcement, SentMapping, pseudo_header};
+use crate::mptcp::mapping::{Announcement, SentMapping};
 use crate::mptcp::outgoing_options::{announce, max_payload, of_segment};
 use crate::mptcp::scheduler::Candidate;
 use crate::mptcp::subflow::Subflow;
 use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
 use crate::wire::mptcp_option::{Dss, WireMapping, WireSeq};
-use crate::wire::packet::{Payload, Transmit};
+use crate::wire::packet::Transmit;
 use crate::wire::tcp_option::OptionWriter;
 use smallvec::SmallVec;
 
@@ -105,7 +105,7 @@ impl Connection {
         let sum = self
             .session()
             .is_some_and(|s| s.checksum)
-            .then(|| sum_of(&payload));
+            .then(|| Sum::of_pieces(payload.iter().map(AsRef::as_ref)));
         let mapping = self.make_mapping(index, offset, len, data_fin, sum);
         let subflow = &mut self.subflows[index];
         let outgoing = subflow.tcb.send_data(now, payload, len, last);
@@ -160,7 +160,7 @@ impl Connection {
         let wire_len = len + u16::from(data_fin);
         let dsn = self.send.dsn(offset);
         let checksum = sum.map(|sum| {
-            pseudo_header(dsn, relative_ssn, wire_len)
+            Sum::of_dss_pseudo_header(dsn, relative_ssn, wire_len)
                 .and(sum)
                 .checksum()
         });
@@ -220,19 +220,4 @@ impl Connection {
             mapping: Some(mapping),
         });
     }
-}
-
-/// The sum of a payload in slices of any length.
-fn sum_of(payload: &Payload) -> Sum {
-    let mut at = 0;
-    payload.iter().fold(Sum::default(), |sum, slice| {
-        let piece = Sum::of(slice);
-        let piece = if at % 2 == 1 {
-            piece.at_odd_offset()
-        } else {
-            piece
-        };
-        at += slice.len();
-        sum.and(piece)
-    })
 }

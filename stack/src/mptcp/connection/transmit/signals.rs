@@ -4,10 +4,10 @@ use super::Interfaces;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side};
 use crate::mptcp::handshake::Session;
-use crate::mptcp::mapping::pseudo_header;
 use crate::mptcp::outgoing_options::{data_ack, of_segment};
 use crate::mptcp::subflow::Role;
 use crate::tcp::transmit::Outgoing;
+use crate::wire::checksum::Sum;
 use crate::wire::mptcp_option::{Dss, MpJoin, MptcpOption, WireMapping, WireSeq};
 use crate::wire::packet::Transmit;
 use crate::wire::tcp_option::OptionWriter;
@@ -52,7 +52,7 @@ impl Connection {
             len: 1,
             checksum: session
                 .checksum
-                .then(|| pseudo_header(dsn, 0, 1).checksum()),
+                .then(|| Sum::of_dss_pseudo_header(dsn, 0, 1).checksum()),
             data_fin: true,
         };
         let dss = Dss {
