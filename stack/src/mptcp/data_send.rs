@@ -234,11 +234,6 @@ impl DataSend {
         }
     }
 
-    /// The range went out on another subflow after all, or its subflow works again.
-    pub fn cancel_reinjection(&mut self) {
-        self.reinject.clear();
-    }
-
     /// True if the window alone keeps data from being sent.
     #[must_use]
     pub fn is_window_closed(&self) -> bool {

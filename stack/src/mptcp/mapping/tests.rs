@@ -63,6 +63,22 @@ fn a_wrong_byte_in_any_piece_is_found() {
 }
 
 #[test]
+fn a_wrong_byte_in_a_segment_with_a_mapping_of_its_own_is_found() {
+    let payload: Vec<u8> = (0..13).collect();
+    let whole = with_checksum(mapping(1, 100, 13), &payload);
+    for (damaged, expected) in [
+        (false, Ok(1)),
+        (true, Err(MappingError::Checksum(DataSeq(100)))),
+    ] {
+        let mut mappings = ReceivedMappings::default();
+        mappings.add(whole, SeqNum(1)).unwrap();
+        let mut bytes = payload.clone();
+        bytes[5] ^= u8::from(damaged);
+        assert_eq!(map(&mut mappings, 1, &bytes).map(|out| out.len()), expected);
+    }
+}
+
+#[test]
 fn a_segment_may_end_one_mapping_and_begin_the_next() {
     let mut mappings = ReceivedMappings::default();
     mappings.add(mapping(1, 100, 10), SeqNum(1)).unwrap();
