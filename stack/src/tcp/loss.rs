@@ -1,7 +1,7 @@
 //! What is lost, and what follows from it: fast recovery (RFC 6675, RFC 6582) and the
 //! retransmission timeout (RFC 6298 §5).
 
-use super::congestion::AckSample;
+use super::congestion::{AckSample, CongestionSignal};
 use super::recovery::Recovery;
 use super::scoreboard::Delivered;
 use super::state::TcpEvent;
@@ -86,6 +86,9 @@ pub(super) fn on_ack(
         now,
         acked: delivered.bytes,
         in_flight: before.in_flight,
+        snd_una: tcb.bytes_acked,
+        snd_nxt: tcb.bytes_acked + tcb.flight_size() as u64,
+        rtt: delivered.rtt,
         srtt: tcb.rtt.srtt(),
     };
     match tcb.recovery {
@@ -94,7 +97,8 @@ pub(super) fn on_ack(
                 tcb.recovery = Recovery::Fast {
                     recover: tcb.snd_nxt,
                 };
-                tcb.congestion.on_congestion(now, before.flight_size);
+                tcb.congestion
+                    .on_congestion(now, CongestionSignal::Loss, before.flight_size);
                 // RFC 6675 §5, step 4.3: the first loss is repaired whatever the window says.
                 tcb.fast_retransmit = true;
             } else if advanced {

@@ -264,7 +264,7 @@ impl Tcb {
             && self.recovery == Recovery::Open
             && now.saturating_duration_since(self.last_sent) > self.rtt.rto()
         {
-            self.congestion.on_idle();
+            self.congestion.on_idle(now);
         }
     }
 }

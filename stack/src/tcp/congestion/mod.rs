@@ -15,25 +15,44 @@ use core::fmt;
 pub struct AckSample {
     /// The time of arrival.
     pub now: Instant,
-    /// Bytes newly acknowledged.
+    /// Bytes newly known to have arrived, cumulatively or selectively.
     pub acked: usize,
     /// Bytes in flight before this acknowledgment: a window that was not used must not grow
     /// (RFC 9293 §3.8.2, RFC 7661).
     pub in_flight: usize,
+    /// SND.UNA and SND.NXT as counts of sequence space from the ISS on, which never wrap: a round
+    /// ends when `snd_una` passes what `snd_nxt` was at its start.
+    pub snd_una: u64,
+    /// See `snd_una`.
+    pub snd_nxt: u64,
+    /// Round-trip time measured by this acknowledgment, if it allowed that.
+    pub rtt: Option<Duration>,
     /// Smoothed round-trip time.
     pub srtt: Option<Duration>,
+}
+
+/// Why the window must become smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CongestionSignal {
+    /// A loss found by acknowledgments.
+    Loss,
+    /// The network marked a packet (RFC 3168 §6.1.2).
+    EcnEcho,
 }
 
 /// Decides the congestion window of one subflow. All sizes are in bytes.
 pub trait CongestionController: fmt::Debug + Send {
     /// Data was acknowledged.
     fn on_ack(&mut self, sample: &AckSample);
-    /// A loss was found by duplicate or selective acknowledgments; at most once per window.
-    fn on_congestion(&mut self, now: Instant, in_flight: usize);
+    /// A signal of congestion; at most once per window. `flight_size` is that of RFC 5681 §2.
+    fn on_congestion(&mut self, now: Instant, signal: CongestionSignal, flight_size: usize);
     /// The retransmission timer expired.
-    fn on_timeout(&mut self, now: Instant, in_flight: usize);
+    fn on_timeout(&mut self, now: Instant, flight_size: usize);
+    /// The last `on_congestion` or `on_timeout` was for nothing: the window is what it was before
+    /// it, or what it is now if that is more (RFC 4015 §3.2).
+    fn undo(&mut self, now: Instant);
     /// The subflow was idle for longer than a retransmission timeout (RFC 5681 §4.1).
-    fn on_idle(&mut self);
+    fn on_idle(&mut self, now: Instant);
     /// The maximum segment size changed.
     fn set_mss(&mut self, mss: usize);
     /// The congestion window.

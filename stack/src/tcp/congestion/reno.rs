@@ -1,6 +1,6 @@
 //! NewReno: slow start, congestion avoidance, halving (RFC 5681).
 
-use super::{AckSample, CongestionController, initial_window};
+use super::{AckSample, CongestionController, CongestionSignal, initial_window};
 use crate::base::time::Instant;
 
 /// The controller of RFC 5681, with the appropriate byte counting of RFC 3465.
@@ -11,6 +11,8 @@ pub struct NewReno {
     ssthresh: usize,
     /// Bytes acknowledged towards the next step of congestion avoidance.
     credit: usize,
+    /// Window and threshold before the last reduction.
+    before: (usize, usize),
 }
 
 impl NewReno {
@@ -22,6 +24,7 @@ impl NewReno {
             cwnd: initial_window(mss),
             ssthresh: usize::MAX,
             credit: 0,
+            before: (0, 0),
         }
     }
 
@@ -47,19 +50,27 @@ impl CongestionController for NewReno {
         }
     }
 
-    fn on_congestion(&mut self, _now: Instant, in_flight: usize) {
+    fn on_congestion(&mut self, _now: Instant, _signal: CongestionSignal, in_flight: usize) {
+        self.before = (self.cwnd, self.ssthresh);
         self.ssthresh = self.halved(in_flight);
         self.cwnd = self.ssthresh;
         self.credit = 0;
     }
 
     fn on_timeout(&mut self, _now: Instant, in_flight: usize) {
+        self.before = (self.cwnd, self.ssthresh);
         self.ssthresh = self.halved(in_flight);
         self.cwnd = self.mss;
         self.credit = 0;
     }
 
-    fn on_idle(&mut self) {
+    fn undo(&mut self, _now: Instant) {
+        let (cwnd, ssthresh) = self.before;
+        self.cwnd = self.cwnd.max(cwnd);
+        self.ssthresh = self.ssthresh.max(ssthresh);
+    }
+
+    fn on_idle(&mut self, _now: Instant) {
         self.cwnd = self.cwnd.min(initial_window(self.mss));
     }
 
@@ -87,6 +98,9 @@ mod tests {
             now: Instant::ZERO,
             acked,
             in_flight,
+            snd_una: 0,
+            snd_nxt: 0,
+            rtt: None,
             srtt: None,
         });
     }
@@ -97,7 +111,7 @@ mod tests {
         assert_eq!(reno.cwnd(), 10_000);
         ack(&mut reno, 10_000);
         assert_eq!(reno.cwnd(), 20_000);
-        reno.on_congestion(Instant::ZERO, 20_000);
+        reno.on_congestion(Instant::ZERO, CongestionSignal::Loss, 20_000);
         assert_eq!((reno.cwnd(), reno.ssthresh()), (10_000, 10_000));
         for _ in 0..10 {
             ack(&mut reno, 1000);
@@ -115,6 +129,9 @@ mod tests {
             now: Instant::ZERO,
             acked: 1000,
             in_flight: 1000,
+            snd_una: 0,
+            snd_nxt: 0,
+            rtt: None,
             srtt: None,
         });
         assert_eq!(reno.cwnd(), 10_000);
