@@ -35,6 +35,19 @@ pub enum ChecksumPolicy {
     Forbid,
 }
 
+/// What to do about explicit congestion notification (RFC 3168).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EcnPolicy {
+    /// Never use it.
+    Off,
+    /// Use it if the peer asks for it, as kernels do by default: offering it may cost a
+    /// retransmission of the SYN where a middlebox drops it.
+    #[default]
+    Accept,
+    /// Offer it, and accept it.
+    Request,
+}
+
 /// Settings of one connection, or of every connection a listener accepts.
 #[derive(Clone, Debug)]
 pub struct ConnectionConfig {
@@ -55,6 +68,10 @@ pub struct ConnectionConfig {
     pub max_subflows: usize,
     /// SYNs sent with MPTCP before one is tried without (RFC 6824 §3.1).
     pub syn_tries_with_mptcp: u32,
+    /// Explicit congestion notification on every subflow.
+    pub ecn: EcnPolicy,
+    /// Spread each window over its round trip instead of sending it in one burst.
+    pub pacing: bool,
     /// Time without any acknowledgment after which a subflow is given up (RFC 5482), and without
     /// any at the data level after which the connection is.
     pub user_timeout: Duration,
@@ -73,6 +90,8 @@ impl Default for ConnectionConfig {
             nodelay: false,
             max_subflows: 8,
             syn_tries_with_mptcp: 3,
+            ecn: EcnPolicy::Accept,
+            pacing: true,
             user_timeout: Duration::from_secs(100),
             close_timeout: Duration::from_secs(60),
         }

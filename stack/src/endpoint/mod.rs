@@ -398,6 +398,8 @@ impl Endpoint {
             local_mss: mtu.saturating_sub(headers),
             rcv_scale: window_scale_for(config.receive_buffer),
             timestamp_offset: self.isn.timestamp_offset(tuple),
+            ecn: config.ecn,
+            pacing: config.pacing,
             user_timeout: config.user_timeout,
             time_wait: self.config.time_wait,
         }

@@ -55,6 +55,7 @@ impl Offence {
                 rst: true,
                 ..Flags::default()
             },
+            ecn_capable: false,
             window: 0,
             options: options.as_bytes(),
         };

@@ -73,6 +73,20 @@ pub struct SubflowInfo {
     pub bytes_received: u64,
     /// Segments sent more than once.
     pub retransmissions: u64,
+    /// Expiries of the retransmission timer.
+    pub timeouts: u64,
+    /// Fast recoveries that began with a loss.
+    pub fast_recoveries: u64,
+    /// Recoveries that turned out to be for nothing, and were undone.
+    pub spurious_recoveries: u64,
+    /// Probes for the loss of the tail.
+    pub tail_loss_probes: u64,
+    /// Windows that were reduced because the network marked a packet.
+    pub ecn_reductions: u64,
+    /// Explicit congestion notification was negotiated.
+    pub ecn: bool,
+    /// The pace, bytes per second; 0 while nothing is paced.
+    pub pacing_rate: u64,
     /// Smoothed round-trip time, once measured.
     pub srtt: Option<Duration>,
     /// Congestion window, bytes.

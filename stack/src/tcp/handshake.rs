@@ -2,11 +2,15 @@
 
 use super::ack_policy::AckPolicy;
 use super::congestion::NewReno;
-use super::recovery::Recovery;
+use super::ecn::Ecn;
+use super::pacing::Pacer;
+use super::rack::Rack;
+use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
-use super::tcb::{Fin, Negotiated, Tcb, TcbConfig, TimestampState};
+use super::tail_loss::TailLoss;
+use super::tcb::{Fin, Negotiated, RecoveryCounters, Tcb, TcbConfig, TimestampState};
 use super::timers::{Timer, Timers};
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
@@ -71,7 +75,12 @@ impl Tcb {
             recent_arrivals: SmallVec::new(),
             duplicate: None,
             rtt: RttEstimator::default(),
+            rack: Rack::new(config.iss),
             recovery: Recovery::Open,
+            evidence: Evidence::default(),
+            tail_loss: TailLoss::default(),
+            ecn: Ecn::default(),
+            pacer: Pacer::default(),
             duplicate_acks: 0,
             fast_retransmit: false,
             congestion: Box::new(NewReno::new(usize::from(config.local_mss))),
@@ -84,7 +93,7 @@ impl Tcb {
             challenged_at: None,
             probe: false,
             syn_transmissions: 0,
-            retransmissions: 0,
+            counters: RecoveryCounters::default(),
             bytes_sent: 0,
             bytes_acked: 0,
             bytes_received: 0,
@@ -105,6 +114,10 @@ impl Tcb {
         self.rcv_edge = self.rcv_nxt;
         self.timestamps.last_ack_sent = self.rcv_nxt;
         self.negotiate(now, &syn.options, syn.tuple.remote.is_ipv6());
+        match syn.ack {
+            None => self.ecn.on_syn(self.config.ecn, syn.flags),
+            Some(_) => self.ecn.on_syn_ack(self.config.ecn, syn.flags),
+        }
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd_wnd = u32::from(syn.window);
         self.max_snd_wnd = self.snd_wnd;

@@ -8,14 +8,19 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod ack_policy;
+mod acknowledge;
 pub mod congestion;
+pub mod ecn;
 pub mod handshake;
 pub mod loss;
+pub mod pacing;
+pub mod rack;
 pub mod receive;
 pub mod recovery;
 pub mod rtt;
 pub mod scoreboard;
 pub mod state;
+pub mod tail_loss;
 pub mod tcb;
 pub mod timers;
 pub mod transmit;

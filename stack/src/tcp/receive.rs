@@ -3,11 +3,10 @@
 //! The steps come in the order of the RFC. One that ends the processing returns the [`Verdict`]
 //! as `Err`.
 
-use super::loss::{self, Before};
+use super::acknowledge::{Acknowledged, acknowledge};
 use super::scoreboard::Delivered;
 use super::state::{TcpEvent, TcpState};
 use super::tcb::Tcb;
-use super::timers::Timer;
 use crate::base::num::saturating_u32;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
@@ -48,6 +47,13 @@ pub struct Arrival {
     pub established: bool,
     /// The peer's FIN was reached.
     pub fin: bool,
+}
+
+impl Arrival {
+    fn take(&mut self, acknowledged: Acknowledged) {
+        self.delivered = acknowledged.delivered;
+        self.data_acked = acknowledged.data_acked;
+    }
 }
 
 /// Processes a segment, which loses its payload.
@@ -109,7 +115,7 @@ fn receive_in_syn_sent(
     tcb.read_syn(now, segment);
     if let Some(ack) = segment.ack {
         tcb.transition(TcpEvent::ReceiveSynAck);
-        acknowledge(tcb, now, segment, ack, arrival);
+        arrival.take(acknowledge(tcb, now, segment, ack));
         // RFC 5681 §3.1: a lost SYN makes the initial window one segment.
         if tcb.syn_transmissions > 1 {
             tcb.congestion.on_timeout(now, 0);
@@ -256,7 +262,7 @@ fn check_ack(
         challenge(tcb, now);
         return Err(Verdict::Dropped);
     }
-    acknowledge(tcb, now, segment, ack, arrival);
+    arrival.take(acknowledge(tcb, now, segment, ack));
     if arrival.delivered.fin {
         tcb.transition(TcpEvent::FinAcknowledged);
         if tcb.state == TcpState::TimeWait {
@@ -266,85 +272,17 @@ fn check_ack(
     Ok(())
 }
 
-/// Takes an acceptable acknowledgment: queue, RTT, losses, window, timer.
-fn acknowledge(tcb: &mut Tcb, now: Instant, segment: &Segment, ack: SeqNum, arrival: &mut Arrival) {
-    let before = Before {
-        in_flight: tcb.scoreboard.in_flight(),
-        flight_size: tcb.flight_size(),
-    };
-    let outstanding = !tcb.scoreboard.is_empty();
-    let advanced = ack.after(tcb.snd_una);
-    if advanced {
-        tcb.scoreboard.acknowledge(now, ack, &mut arrival.delivered);
-        let acked = u64::try_from(ack.distance_from(tcb.snd_una)).unwrap_or(0);
-        let controls = u64::from(arrival.delivered.syn) + u64::from(arrival.delivered.fin);
-        let payload = acked.saturating_sub(controls);
-        arrival.data_acked = payload > 0;
-        tcb.bytes_acked += payload;
-        tcb.snd_una = ack;
-    }
-    if tcb.negotiated.sack && !segment.options.sack.is_empty() {
-        tcb.scoreboard.sack(
-            now,
-            &segment.options.sack,
-            tcb.snd_nxt,
-            &mut arrival.delivered,
-        );
-    }
-    if let Some(rtt) = arrival.delivered.rtt {
-        tcb.rtt.sample(rtt);
-    }
-    let same_window = !update_window(tcb, segment, ack);
-    // RFC 5681 §2; and RFC 6824 appendix A: an ACK that carries other MPTCP options is no
-    // sign of congestion.
-    let duplicate = !advanced
-        && outstanding
-        && same_window
-        && segment.payload.is_empty()
-        && !segment.flags.fin
-        && ack == tcb.snd_una
-        && segment.options.mptcp.is_empty();
-    if !arrival.delivered.syn {
-        loss::on_ack(tcb, now, &arrival.delivered, before, advanced, duplicate);
-    }
-    if advanced {
-        tcb.rtt.progress();
-        // RFC 6298 §5.2, §5.3
-        if tcb.scoreboard.is_empty() {
-            tcb.timers.clear(Timer::Retransmit);
-            tcb.waiting_since = None;
-        } else {
-            tcb.timers.set(Timer::Retransmit, now + tcb.rtt.rto());
-            tcb.waiting_since = Some(now);
-        }
-    }
-}
-
-/// RFC 9293 §3.10.7.4, fifth: the send window follows the newest segment. Returns if it changed.
-fn update_window(tcb: &mut Tcb, segment: &Segment, ack: SeqNum) -> bool {
-    let newer = tcb.snd_wl1.before(segment.seq)
-        || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2.at_or_before(ack));
-    if !newer || ack.before(tcb.snd_una) {
-        return false;
-    }
-    let window = if segment.flags.syn {
-        u32::from(segment.window)
-    } else {
-        u32::from(segment.window) << tcb.negotiated.snd_scale
-    };
-    let changed = window != tcb.snd_wnd;
-    tcb.snd_wnd = window;
-    tcb.max_snd_wnd = tcb.max_snd_wnd.max(window);
-    tcb.snd_wl1 = segment.seq;
-    tcb.snd_wl2 = ack;
-    changed
-}
-
 /// Seventh, process the segment text: trim it to the window, put it in order.
 fn process_text(tcb: &mut Tcb, segment: &mut Segment, arrival: &mut Arrival) {
     let mut payload = core::mem::take(&mut segment.payload);
     if payload.is_empty() || !tcb.state.can_receive() {
         return;
+    }
+    if tcb
+        .ecn
+        .on_data(segment.congestion_experienced, segment.flags)
+    {
+        tcb.ack.require_now();
     }
     let mut seq = segment.seq + u32::from(segment.flags.syn);
     let full_len = payload.len();

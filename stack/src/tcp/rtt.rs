@@ -4,12 +4,12 @@ use crate::base::time::Duration;
 
 /// RFC 6298 §2.1.
 const INITIAL_RTO: Duration = Duration::from_secs(1);
-/// RFC 6298 §2.4 says 1 s, and allows less where experience shows it safe; Linux uses 200 ms.
-const MIN_RTO: Duration = Duration::from_millis(200);
+/// RFC 6298 §2.4 has no RTO below 1 s, and allows less where experience shows it safe. As in Linux
+/// the variation counts 200 ms at least, so that a peer's delayed acknowledgment never looks like
+/// a loss, however long the path.
+const MIN_VARIATION: Duration = Duration::from_millis(200);
 /// RFC 6298 §2.5: at least 60 s; Linux uses 120 s.
 const MAX_RTO: Duration = Duration::from_secs(120);
-/// Clock granularity G of RFC 6298 §2.
-const GRANULARITY: Duration = Duration::from_millis(1);
 
 /// Smoothed round-trip time, its variation, and the timeout that follows from them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +50,12 @@ impl RttEstimator {
         self.smoothed.map(|smoothed| smoothed.srtt)
     }
 
+    /// RTTVAR, once there was a sample.
+    #[must_use]
+    pub fn rttvar(&self) -> Option<Duration> {
+        self.smoothed.map(|smoothed| smoothed.rttvar)
+    }
+
     /// The smallest sample.
     #[must_use]
     pub fn min(&self) -> Option<Duration> {
@@ -60,7 +66,7 @@ impl RttEstimator {
     #[must_use]
     pub fn rto(&self) -> Duration {
         let base = self.smoothed.map_or(INITIAL_RTO, |smoothed| {
-            (smoothed.srtt + (smoothed.rttvar * 4).max(GRANULARITY)).max(MIN_RTO)
+            smoothed.srtt + (smoothed.rttvar * 4).max(MIN_VARIATION)
         });
         base.saturating_mul(1 << self.backoff.min(16)).min(MAX_RTO)
     }
@@ -119,6 +125,6 @@ mod tests {
         }
         assert_eq!(rtt.rto(), MAX_RTO);
         rtt.sample(Duration::from_micros(50));
-        assert_eq!(rtt.rto(), MIN_RTO);
+        assert_eq!(rtt.rto(), MIN_VARIATION + Duration::from_micros(50));
     }
 }

@@ -2,11 +2,16 @@
 
 use super::ack_policy::AckPolicy;
 use super::congestion::CongestionController;
-use super::recovery::Recovery;
+use super::ecn::Ecn;
+use super::pacing::Pacer;
+use super::rack::Rack;
+use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
+use super::tail_loss::TailLoss;
 use super::timers::{Timer, Timers};
+use crate::base::config::EcnPolicy;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::assembler::Assembler;
@@ -50,10 +55,31 @@ pub struct TcbConfig {
     pub rcv_scale: u8,
     /// Start of the timestamp clock.
     pub timestamp_offset: u32,
+    /// Explicit congestion notification.
+    pub ecn: EcnPolicy,
+    /// Pace what is sent.
+    pub pacing: bool,
     /// Time without acknowledgment after which the connection is given up.
     pub user_timeout: Duration,
     /// Length of TIME-WAIT.
     pub time_wait: Duration,
+}
+
+/// How often recovery was needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryCounters {
+    /// Segments sent again.
+    pub retransmissions: u64,
+    /// Expiries of the retransmission timer.
+    pub timeouts: u64,
+    /// Fast recoveries that began with a loss.
+    pub fast_recoveries: u64,
+    /// Recoveries of either kind that turned out to be for nothing, and were undone.
+    pub spurious_recoveries: u64,
+    /// Probes for the loss of the tail.
+    pub tail_loss_probes: u64,
+    /// Windows that were reduced because the network marked a packet.
+    pub ecn_reductions: u64,
 }
 
 /// Our FIN.
@@ -114,8 +140,18 @@ pub struct Tcb {
     pub duplicate: Option<(u64, u64)>,
     /// Round-trip time.
     pub rtt: RttEstimator,
+    /// Which segments count as lost.
+    pub rack: Rack,
     /// Loss recovery.
     pub recovery: Recovery,
+    /// Whether the last recovery was for nothing.
+    pub evidence: Evidence,
+    /// Probes for the loss of the tail.
+    pub tail_loss: TailLoss,
+    /// Explicit congestion notification.
+    pub ecn: Ecn,
+    /// When the next segment may leave.
+    pub pacer: Pacer,
     /// Duplicate acknowledgments in a row, used without SACK.
     pub duplicate_acks: u32,
     /// A loss was just found: its retransmission does not wait for the window.
@@ -140,8 +176,8 @@ pub struct Tcb {
     pub probe: bool,
     /// Times a SYN or SYN/ACK was sent.
     pub syn_transmissions: u32,
-    /// Segments sent again.
-    pub retransmissions: u64,
+    /// How often recovery was needed.
+    pub counters: RecoveryCounters,
     /// Payload bytes sent for the first time.
     pub bytes_sent: u64,
     /// Payload bytes of ours that are acknowledged cumulatively.
@@ -171,6 +207,15 @@ impl Tcb {
     pub fn timestamp(&self, now: Instant) -> u32 {
         let millis = u32::try_from(now.as_millis() & u64::from(u32::MAX)).unwrap_or(0);
         self.timestamps.offset.wrapping_add(millis)
+    }
+
+    /// The latest time at which the segment can have been sent whose timestamp `echo` is; `None`
+    /// if our clock has not been there.
+    #[must_use]
+    pub fn sent_by(&self, now: Instant, echo: u32) -> Option<Instant> {
+        let age = SeqNum(self.timestamp(now)).distance_from(SeqNum(echo));
+        let millis = now.as_millis().checked_sub(u64::try_from(age).ok()?)?;
+        Some(Instant::from_millis(millis + 1) - Duration::from_nanos(1))
     }
 
     /// FlightSize of RFC 5681 §2: sequence space sent and not acknowledged cumulatively.

@@ -4,6 +4,7 @@ use super::loss::Expired;
 use super::receive::{Arrival, Verdict, receive};
 use super::state::TcpState;
 use super::tcb::{Tcb, TcbConfig};
+use crate::base::config::EcnPolicy;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::wire::packet::{Flags, FourTuple, Segment};
@@ -23,6 +24,8 @@ fn config() -> TcbConfig {
         local_mss: 1460,
         rcv_scale: 0,
         timestamp_offset: 0,
+        ecn: EcnPolicy::Accept,
+        pacing: true,
         user_timeout: Duration::from_secs(100),
         time_wait: Duration::from_secs(60),
     }
@@ -239,7 +242,7 @@ fn a_lost_segment_is_sent_again_by_sack_and_the_window_halves_once() {
     let mut tcb = established();
     let payload = || SmallVec::from_iter([Bytes::from_static(&[7; 1000])]);
     for _ in 0..8 {
-        tcb.send_data(NOW, payload(), 1000, false);
+        tcb.send_data(NOW, payload(), 1000, 1000, false);
     }
     let cwnd = tcb.congestion.cwnd();
     let first = tcb.snd_una;
@@ -252,12 +255,12 @@ fn a_lost_segment_is_sent_again_by_sack_and_the_window_halves_once() {
         ack.options.sack = SmallVec::from_iter([block]);
         take(&mut tcb, ack);
     }
-    assert!(tcb.can_retransmit());
+    assert!(tcb.can_retransmit(NOW));
     assert_eq!(
         tcb.retransmit(NOW, 1460).map(|again| again.seq),
         Some(first)
     );
-    assert!(!tcb.can_retransmit());
+    assert!(!tcb.can_retransmit(NOW));
     assert!(tcb.congestion.cwnd() < cwnd);
     let halved = tcb.congestion.cwnd();
     let done = segment(tcb.rcv_nxt, Some(tcb.snd_nxt), b"");
@@ -272,6 +275,7 @@ fn a_silent_peer_is_given_up_after_the_user_timeout() {
         NOW,
         SmallVec::from_iter([Bytes::from_static(b"x")]),
         1,
+        1,
         true,
     );
     let mut timeouts = 0;
@@ -283,7 +287,11 @@ fn a_silent_peer_is_given_up_after_the_user_timeout() {
                 assert_eq!(tcb.retransmit(now, 1460).map(|again| again.len), Some(1));
             }
             Expired::GivenUp => break now,
-            Expired::Nothing | Expired::TimeWaitOver => unreachable!("no other timer runs"),
+            Expired::Nothing => {
+                // RFC 8985 §7: the first wait ends with a probe.
+                assert_eq!(tcb.probe_tail(now, 1460).map(|again| again.len), Some(1));
+            }
+            Expired::TimeWaitOver => unreachable!("no such timer runs"),
         }
     };
     assert!(given_up >= NOW + Duration::from_secs(100));

@@ -8,6 +8,12 @@ use crate::base::time::Instant;
 pub enum Timer {
     /// The oldest unacknowledged segment is sent again (RFC 6298).
     Retransmit,
+    /// A probe for the loss of the tail goes out (RFC 8985 §7).
+    LossProbe,
+    /// A segment that was overtaken counts as lost (RFC 8985 §6.2, step 5).
+    Reordering,
+    /// A pause of the pacer is over.
+    Pacing,
     /// A delayed acknowledgment is sent (RFC 9293 §3.8.6.3).
     DelayedAck,
     /// TIME-WAIT ends (RFC 9293 §3.6.1).
@@ -16,7 +22,14 @@ pub enum Timer {
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Retransmit, Self::DelayedAck, Self::TimeWait];
+    pub const ALL: [Self; 6] = [
+        Self::Retransmit,
+        Self::LossProbe,
+        Self::Reordering,
+        Self::Pacing,
+        Self::DelayedAck,
+        Self::TimeWait,
+    ];
 }
 
 /// The deadlines that are set.
@@ -27,6 +40,17 @@ impl Timers {
     /// Sets a timer, replacing its deadline.
     pub fn set(&mut self, timer: Timer, deadline: Instant) {
         self.0[timer as usize] = Some(deadline);
+    }
+
+    /// Sets or stops a timer.
+    pub fn put(&mut self, timer: Timer, deadline: Option<Instant>) {
+        self.0[timer as usize] = deadline;
+    }
+
+    /// The deadline of a timer that runs.
+    #[must_use]
+    pub fn get(&self, timer: Timer) -> Option<Instant> {
+        self.0[timer as usize]
     }
 
     /// Stops a timer.

@@ -2,11 +2,14 @@
 //!
 //! The caller asks for one thing at a time, adds its options and sends; nothing here builds bytes.
 
+use super::ack_policy;
+use super::ecn::Ecn;
+use super::recovery::{Recovery, Suspicion};
 use super::scoreboard::{Content, SentSegment};
 use super::state::{TcpEvent, TcpState};
+use super::tail_loss::TailLoss;
 use super::tcb::{Fin, Tcb};
 use super::timers::Timer;
-use super::{ack_policy, recovery::Recovery};
 use crate::base::num::{saturating_u32, saturating_usize};
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
@@ -27,41 +30,109 @@ pub struct Outgoing {
     pub payload: Payload,
     /// Payload bytes.
     pub len: usize,
+    /// The network may mark it instead of dropping it (RFC 3168 §5).
+    pub ecn_capable: bool,
 }
 
 impl Tcb {
     /// A segment of ours is judged lost and may be sent again.
     #[must_use]
-    pub fn can_retransmit(&self) -> bool {
+    pub fn can_retransmit(&self, now: Instant) -> bool {
+        if self.scoreboard.lost() == 0 || self.is_testing_timeout() {
+            return false;
+        }
         // RFC 6675 §5: as much as the window leaves; the first loss always.
-        self.scoreboard.lost() > 0
-            && (self.fast_retransmit
-                || self.scoreboard.in_flight() < self.congestion.cwnd()
-                || self.scoreboard.in_flight() == 0)
+        self.fast_retransmit
+            || self.scoreboard.in_flight() == 0
+            || (self.window_room() > 0 && self.pacing_budget(now) > 0)
     }
 
     /// The next lost segment, with at most `max_payload` bytes.
     pub fn retransmit(&mut self, now: Instant, max_payload: usize) -> Option<Outgoing> {
         self.fast_retransmit = false;
         let segment = self.scoreboard.retransmit_next(now, max_payload)?;
+        Some(self.send_again(now, segment))
+    }
+
+    /// RFC 8985 §7.3: the last segment once more, as a probe for the loss of the tail. New data
+    /// would have been better; there was none.
+    pub fn probe_tail(&mut self, now: Instant, max_payload: usize) -> Option<Outgoing> {
+        if self.tail_loss != TailLoss::Due {
+            return None;
+        }
+        self.tail_loss = TailLoss::Idle;
+        let segment = self.scoreboard.retransmit_last(now, max_payload)?;
+        self.tail_loss = TailLoss::Sent {
+            end: self.snd_nxt,
+            retransmission: true,
+        };
+        self.counters.tail_loss_probes += 1;
+        Some(self.send_again(now, segment))
+    }
+
+    /// RFC 5682 §3.1, step 2: there was no new data to find out with whether the timeout was for
+    /// nothing. It counts as real.
+    pub fn end_timeout_test(&mut self) {
+        if let Recovery::Loss { recover, suspicion } = self.recovery
+            && suspicion == (Suspicion::NewData { from: self.snd_nxt })
+        {
+            self.recovery = Recovery::Loss {
+                recover,
+                suspicion: Suspicion::Dispelled,
+            };
+        }
+    }
+
+    /// New data is to show whether a timeout was for nothing; nothing is sent again meanwhile.
+    fn is_testing_timeout(&self) -> bool {
+        matches!(
+            self.recovery,
+            Recovery::Loss {
+                suspicion: Suspicion::NewData { .. },
+                ..
+            }
+        )
+    }
+
+    fn send_again(&mut self, now: Instant, segment: SentSegment) -> Outgoing {
+        let len = saturating_usize(segment.len);
         if segment.is_retransmission() {
-            self.retransmissions += 1;
+            self.counters.retransmissions += 1;
+            if self.recovery != Recovery::Open {
+                self.evidence.on_retransmission(now);
+            }
+        }
+        self.note_sent(now, len);
+        if segment.seq == self.snd_una {
+            // The timer is that of the first segment's latest transmission.
+            self.timers.clear(Timer::Retransmit);
         }
         self.start_retransmit_timer(now);
+        self.describe(segment)
+    }
+
+    /// Sequence space leaves us.
+    fn note_sent(&mut self, now: Instant, len: usize) {
+        if let Recovery::Fast { reduction, .. } = &mut self.recovery {
+            reduction.on_sent(len);
+        }
+        self.pacer.on_sent(now, len);
         self.last_sent = now;
-        Some(self.describe(segment))
     }
 
     fn describe(&mut self, segment: SentSegment) -> Outgoing {
-        let mut flags = Flags::default();
+        let mut flags = self.ecn.flags();
         let mut ack = Some(self.rcv_nxt);
         match segment.content {
             Content::Syn => {
-                flags.syn = true;
                 self.syn_transmissions += 1;
                 if self.state == TcpState::SynSent {
                     ack = None;
+                    flags = Ecn::offer(self.config.ecn, self.syn_transmissions);
+                } else {
+                    flags = self.ecn.answer();
                 }
+                flags.syn = true;
             }
             Content::Data => {}
             Content::Fin => flags.fin = true,
@@ -77,45 +148,113 @@ impl Tcb {
             flags,
             payload: segment.payload,
             len,
+            // RFC 3168 §6.1.5: never on a retransmission.
+            ecn_capable: false,
         }
     }
 
-    /// Bytes of new data that the congestion window and the peer's window leave room for.
+    /// Bytes of new data that the congestion window, the peer's window and the pace leave room
+    /// for.
     #[must_use]
-    pub fn room_for_data(&self) -> usize {
-        if !self.state.can_send() || self.fin != Fin::Open || self.scoreboard.lost() > 0 {
+    pub fn room_for_data(&self, now: Instant) -> usize {
+        if !self.state.can_send() || self.fin != Fin::Open {
             return 0;
         }
-        let congestion = self
-            .congestion
-            .cwnd()
-            .saturating_sub(self.scoreboard.in_flight());
+        let congestion = self.room_in_congestion_window();
+        if congestion == 0 {
+            return 0;
+        }
         let edge = self.snd_una + self.snd_wnd;
         let window = usize::try_from(edge.distance_from(self.snd_nxt)).unwrap_or(0);
-        congestion.min(window)
+        congestion.min(window).min(self.pacing_budget(now))
+    }
+
+    fn room_in_congestion_window(&self) -> usize {
+        if let Recovery::Loss {
+            suspicion: Suspicion::NewData { from },
+            ..
+        } = self.recovery
+        {
+            // RFC 5682 §3.1, step 2b: up to two segments.
+            let sent = usize::try_from(self.snd_nxt.distance_from(from)).unwrap_or(0);
+            return (2 * self.mss).saturating_sub(sent);
+        }
+        let room = if self.scoreboard.lost() > 0 {
+            0
+        } else {
+            self.window_room()
+        };
+        if self.tail_loss == TailLoss::Due {
+            // RFC 8985 §7.3: a probe may exceed the congestion window by one segment.
+            room.max(self.mss)
+        } else {
+            room
+        }
+    }
+
+    /// What the congestion window leaves beside what is in flight, in any phase.
+    fn window_room(&self) -> usize {
+        match self.recovery {
+            Recovery::Fast { reduction, .. } => reduction.allowance(),
+            Recovery::Open | Recovery::Loss { .. } => self
+                .congestion
+                .cwnd()
+                .saturating_sub(self.scoreboard.in_flight()),
+        }
+    }
+
+    fn pacing_budget(&self, now: Instant) -> usize {
+        if self.tail_loss == TailLoss::Due {
+            return usize::MAX;
+        }
+        self.pacer.budget(now, self.mss)
+    }
+
+    /// Something waits that the pace alone holds back: the timer tells when it may go.
+    pub fn wait_for_pace(&mut self, now: Instant, data_waits: bool) {
+        let lost = self.scoreboard.lost() > 0 && !self.is_testing_timeout();
+        let held_back = (lost && self.window_room() > 0)
+            || (data_waits && self.state.can_send() && self.room_in_congestion_window() > 0);
+        let resume_at = if held_back {
+            self.pacer.pause(now, self.mss)
+        } else {
+            None
+        };
+        self.timers.put(Timer::Pacing, resume_at);
     }
 
     /// Sends new data, which becomes part of the stream at SND.NXT. `push` marks that nothing
-    /// more waits behind it (RFC 9293 §3.9.1.2).
+    /// more waits behind it (RFC 9293 §3.9.1.2); `slice` is the size of the pieces that the device
+    /// cuts it into, or its length.
     pub fn send_data(
         &mut self,
         now: Instant,
         payload: Payload,
         len: usize,
+        slice: usize,
         push: bool,
     ) -> Outgoing {
         self.restart_after_idle(now);
         let seq = self.snd_nxt;
         let count = saturating_u32(len);
+        let slice = saturating_u32(slice);
         self.scoreboard
-            .push(now, seq, count, Content::Data, payload.clone());
+            .push(now, seq, count, Content::Data, payload.clone(), slice);
         self.snd_nxt += count;
         self.bytes_sent += len as u64;
-        self.last_sent = now;
+        self.note_sent(now, len);
         self.start_retransmit_timer(now);
+        if self.tail_loss == TailLoss::Due {
+            self.counters.tail_loss_probes += 1;
+            self.tail_loss = TailLoss::Sent {
+                end: self.snd_nxt,
+                retransmission: false,
+            };
+        }
+        self.schedule_probe(now);
         let flags = Flags {
             psh: push,
-            ..Flags::default()
+            ..self.ecn.take_data_flags()
         };
         Outgoing {
             seq,
@@ -123,6 +262,7 @@ impl Tcb {
             flags,
             payload,
             len,
+            ecn_capable: self.ecn.is_negotiated(),
         }
     }
 
@@ -138,14 +278,15 @@ impl Tcb {
     pub fn send_fin(&mut self, now: Instant) -> Outgoing {
         let seq = self.snd_nxt;
         self.scoreboard
-            .push(now, seq, 1, Content::Fin, Payload::new());
+            .push(now, seq, 1, Content::Fin, Payload::new(), 1);
         self.snd_nxt += 1;
         self.fin = Fin::Sent;
         self.transition(TcpEvent::SendFin);
         self.start_retransmit_timer(now);
+        self.schedule_probe(now);
         let flags = Flags {
             fin: true,
-            ..Flags::default()
+            ..self.ecn.flags()
         };
         Outgoing {
             seq,
@@ -153,6 +294,7 @@ impl Tcb {
             flags,
             payload: Payload::new(),
             len: 0,
+            ecn_capable: false,
         }
     }
 
@@ -162,9 +304,10 @@ impl Tcb {
         Outgoing {
             seq: self.snd_nxt,
             ack: Some(self.rcv_nxt),
-            flags: Flags::default(),
+            flags: self.ecn.flags(),
             payload: Payload::new(),
             len: 0,
+            ecn_capable: false,
         }
     }
 

@@ -18,6 +18,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// RFC 1122 §3.2.1.7 and the assigned-numbers default of 64; IPv6 hosts use the same.
 const HOP_LIMIT: u8 = 64;
 
+/// The codepoint ECT(0) (RFC 3168 §5).
+const ECT_0: u8 = 0b10;
+
 /// Builds a packet around a payload.
 ///
 /// `payload_sum` is the payload's folded sum where the caller knows it already. Both addresses of
@@ -36,12 +39,15 @@ pub fn emit(
     let tcp_header_len = TCP_HEADER_LEN + options.len().next_multiple_of(4);
     let tcp_len = tcp_header_len + payload.iter().map(Bytes::len).sum::<usize>();
 
+    let ecn = if header.ecn_capable { ECT_0 } else { 0 };
     let mut bytes = [0; MAX_HEADER_LEN];
     let (ip_header_len, addresses) = match (header.tuple.local.ip(), header.tuple.remote.ip()) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            put_ipv4(&mut bytes, source, destination, tcp_len)
+            put_ipv4(&mut bytes, source, destination, tcp_len, ecn)
         }
-        (source, destination) => put_ipv6(&mut bytes, ipv6(source), ipv6(destination), tcp_len),
+        (source, destination) => {
+            put_ipv6(&mut bytes, ipv6(source), ipv6(destination), tcp_len, ecn)
+        }
     };
     let header_len = ip_header_len + tcp_header_len;
     let pseudo_header = pseudo_header_sum(&bytes[addresses], tcp_len);
@@ -88,6 +94,7 @@ fn put_ipv4(
     source: Ipv4Addr,
     destination: Ipv4Addr,
     tcp_len: usize,
+    ecn: u8,
 ) -> (usize, Range<usize>) {
     let header = &mut bytes[..IPV4_HEADER_LEN];
     let mut ip = Ipv4Packet::new_unchecked(&mut *header);
@@ -95,6 +102,7 @@ fn put_ipv4(
     #[expect(clippy::cast_possible_truncation, reason = "20")]
     ip.set_header_len(IPV4_HEADER_LEN as u8);
     ip.set_total_len(u16::try_from(IPV4_HEADER_LEN + tcp_len).unwrap_or(u16::MAX));
+    ip.set_ecn(ecn);
     // RFC 6864 §4.1: the identification of a packet that is never fragmented says nothing.
     ip.set_dont_frag(true);
     ip.set_hop_limit(HOP_LIMIT);
@@ -113,9 +121,11 @@ fn put_ipv6(
     source: Ipv6Addr,
     destination: Ipv6Addr,
     tcp_len: usize,
+    ecn: u8,
 ) -> (usize, Range<usize>) {
     let mut ip = Ipv6Packet::new_unchecked(&mut bytes[..IPV6_HEADER_LEN]);
     ip.set_version(6);
+    ip.set_traffic_class(ecn);
     ip.set_payload_len(u16::try_from(tcp_len).unwrap_or(u16::MAX));
     ip.set_next_header(IpProtocol::Tcp);
     ip.set_hop_limit(HOP_LIMIT);

@@ -313,6 +313,8 @@ pub struct SegmentHeader<'a> {
     pub ack: Option<SeqNum>,
     /// Control bits.
     pub flags: Flags,
+    /// Mark the packet as ECN-capable, ECT(0) (RFC 3168 §5).
+    pub ecn_capable: bool,
     /// The window field, already scaled.
     pub window: u16,
     /// The options field, a multiple of 4 bytes, at most 40.
@@ -327,6 +329,7 @@ impl fmt::Debug for SegmentHeader<'_> {
             .field("seq", &self.seq)
             .field("ack", &self.ack)
             .field("flags", &self.flags)
+            .field("ecn_capable", &self.ecn_capable)
             .field("window", &self.window)
             .field("options", &TcpOptions::parse(self.options))
             .finish()

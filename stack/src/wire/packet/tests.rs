@@ -68,6 +68,7 @@ fn whole_packets_of_the_reference() {
         assert!(segment.options.dss.is_some() || segment.options.mptcp.len() == 1);
 
         let header = SegmentHeader {
+            ecn_capable: false,
             tuple: sent,
             seq: SeqNum(seq),
             ack: ack.map(SeqNum),
@@ -95,6 +96,7 @@ fn whole_packets_of_the_reference() {
 
 fn header<'a>(local: &str, remote: &str, options: &'a [u8]) -> SegmentHeader<'a> {
     SegmentHeader {
+        ecn_capable: false,
         tuple: tuple(local, remote),
         seq: SeqNum(0xfedc_ba98),
         ack: Some(SeqNum(0x0123_4567)),
@@ -393,6 +395,7 @@ proptest! {
         }
         let flags = Flags { fin, syn, rst, psh, ece, cwr };
         let header = SegmentHeader {
+            ecn_capable: false,
             tuple,
             seq: SeqNum(seq),
             ack: ack.map(SeqNum),

@@ -28,7 +28,7 @@ impl Connection {
         if !self.send.has_unsent() && !self.send.has_reinjection() {
             return None;
         }
-        let candidates = self.candidates();
+        let candidates = self.candidates(now);
         let picked = self.scheduler.pick(&candidates)?;
         let room = candidates
             .iter()
@@ -63,7 +63,7 @@ impl Connection {
     }
 
     /// The subflows that could take a segment; backups only if no regular one works at all.
-    fn candidates(&self) -> SmallVec<[Candidate; 8]> {
+    fn candidates(&self, now: Instant) -> SmallVec<[Candidate; 8]> {
         let session = self.session();
         if session.is_none() && !self.is_plain() {
             return SmallVec::new();
@@ -72,7 +72,7 @@ impl Connection {
         let any_regular = usable().any(|subflow| !subflow.backup);
         let candidate = |subflow: &Subflow| {
             let tcb = &subflow.tcb;
-            let room = tcb.room_for_data();
+            let room = tcb.room_for_data(now);
             let segment = max_payload(tcb, self.sizing_session());
             // A window with room for less than a segment is used only if nothing is in flight:
             // otherwise it fills up to a whole one soon.
@@ -108,7 +108,9 @@ impl Connection {
             .then(|| Sum::of_pieces(payload.iter().map(AsRef::as_ref)));
         let mapping = self.make_mapping(index, offset, len, data_fin, sum);
         let subflow = &mut self.subflows[index];
-        let outgoing = subflow.tcb.send_data(now, payload, len, last);
+        let outgoing = subflow
+            .tcb
+            .send_data(now, payload, len, segment.min(len), last);
         let mut options = of_segment(&subflow.tcb, now);
         if let Some(mapping) = mapping {
             subflow.sent.push(mapping);

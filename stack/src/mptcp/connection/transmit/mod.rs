@@ -59,6 +59,10 @@ impl Connection {
                 return Some(transmit);
             }
         }
+        let data_waits = self.send.has_unsent() || self.send.has_reinjection();
+        for subflow in &mut self.subflows {
+            subflow.tcb.wait_for_pace(now, data_waits);
+        }
         self.update_probe_timer(now);
         self.limit_waiting_for_the_peer(now);
         None
@@ -79,15 +83,49 @@ impl Connection {
         }
         let payload = max_payload(&self.subflows[index].tcb, self.sizing_session());
         let tcb = &mut self.subflows[index].tcb;
-        if !tcb.can_retransmit() {
+        if !tcb.can_retransmit(now) {
             return None;
         }
         let outgoing = tcb.retransmit(now, payload)?;
+        Some(self.send_retransmission(now, index, outgoing, interfaces))
+    }
+
+    fn send_retransmission(
+        &mut self,
+        now: Instant,
+        index: usize,
+        outgoing: Outgoing,
+        interfaces: &impl Interfaces,
+    ) -> Transmit {
         let mut options = self.options_of_retransmission(now, index, &outgoing);
         if outgoing.len > 0 {
             self.add_infinite_mapping(&mut options, &outgoing);
         }
-        Some(self.emit(index, outgoing, &options, None, interfaces))
+        self.emit(index, outgoing, &options, None, interfaces)
+    }
+
+    /// What a subflow sends once more because no new data was there for the purpose: a probe for
+    /// the loss of its tail, or what a timeout has lost after all.
+    fn poll_without_data(
+        &mut self,
+        now: Instant,
+        index: usize,
+        interfaces: &impl Interfaces,
+    ) -> Option<Transmit> {
+        let payload = max_payload(&self.subflows[index].tcb, self.sizing_session());
+        let tcb = &mut self.subflows[index].tcb;
+        let probe = tcb.probe_tail(now, payload);
+        let outgoing = match probe {
+            Some(probe) => probe,
+            None => {
+                tcb.end_timeout_test();
+                if !tcb.can_retransmit(now) {
+                    return None;
+                }
+                tcb.retransmit(now, payload)?
+            }
+        };
+        Some(self.send_retransmission(now, index, outgoing, interfaces))
     }
 
     /// What comes after data: FIN, a bare DATA_FIN, probes, acknowledgments.
@@ -101,6 +139,10 @@ impl Connection {
         if subflow.is_closed() || !subflow.link_up || subflow.reset_with.is_some() {
             return None;
         }
+        if let Some(transmit) = self.poll_without_data(now, index, interfaces) {
+            return Some(transmit);
+        }
+        let subflow = &self.subflows[index];
         if subflow.tcb.can_send_fin() && self.may_close(index) {
             let outgoing = self.subflows[index].tcb.send_fin(now);
             let mut options = of_segment(&self.subflows[index].tcb, now);
@@ -230,6 +272,7 @@ impl Connection {
             seq: outgoing.seq,
             ack: outgoing.ack,
             flags: outgoing.flags,
+            ecn_capable: outgoing.ecn_capable,
             window: field,
             options: options.as_bytes(),
         };
