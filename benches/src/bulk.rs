@@ -1,18 +1,16 @@
 //! A bulk transfer between two endpoints in one thread: what the stack itself costs.
 //!
-//! Every packet is copied once, from the [`Transmit`] into a receive buffer, as a device would
+//! Every packet is copied once, from the `Transmit` into a receive buffer, as a device would
 //! copy it; there is no system call, no other thread and no delay. Time is virtual and goes on by
 //! a fixed step for each packet, so that round-trip times and timers have something to go by.
 
+use crate::world::{Host, World};
 use anyhow::{Context as _, Result, bail, ensure};
-use bytes::BytesMut;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 use umptcp_stack::tcp::state::TcpState;
 use umptcp_stack::{
-    ChecksumPolicy, ChecksumStatus, ConnectionConfig, ConnectionId, ConnectionProtocol, Endpoint,
-    EndpointConfig, Event, Instant, InterfaceConfig, InterfaceId, ReadError, ReceivedPacket,
-    SubflowInfo, Transmit, TransmitChecksum, Version, WriteError,
+    ChecksumPolicy, ConnectionConfig, ConnectionId, ConnectionProtocol, Instant, ReadError,
+    SubflowInfo, Version, WriteError,
 };
 
 /// One way of transferring.
@@ -73,14 +71,6 @@ pub const VARIANTS: [Variant; 6] = [
 /// Bytes of one write and one read. The stream repeats after as many: a prime number, so that no
 /// segment in the wrong place looks like the right one.
 const APPLICATION_BUFFER: usize = 65_521;
-/// Packets that go one way before the other end has its turn: a driver's receive budget.
-const BATCH: usize = 64;
-/// Time that passes with each packet.
-const STEP: Duration = Duration::from_nanos(500);
-/// Bytes allocated at once for received packets.
-const ARENA: usize = 256 << 10;
-/// Timeouts in a row, without a packet moving, after which nothing will move any more.
-const PATIENCE: u32 = 100;
 
 const CLIENT: [[u8; 4]; 2] = [[10, 0, 0, 1], [10, 0, 1, 1]];
 const SERVER: [[u8; 4]; 2] = [[10, 0, 0, 2], [10, 0, 1, 2]];
@@ -92,164 +82,12 @@ fn pattern(offset: usize) -> u8 {
     byte
 }
 
-/// An endpoint, its interfaces, and the memory its received packets lie in.
-#[derive(Debug)]
-struct Host {
-    endpoint: Endpoint,
-    interfaces: Vec<InterfaceId>,
-    arena: BytesMut,
-}
-
-impl Host {
-    fn new(seed: u8, addresses: [[u8; 4]; 2], variant: Variant) -> Self {
-        let mut endpoint = Endpoint::new(EndpointConfig::default(), [seed; 32]);
-        let add = |address| {
-            let interface = endpoint.add_interface(InterfaceConfig {
-                mtu: 1500,
-                checksum_offload: variant.offload,
-                // What an IP packet can hold behind the longest headers.
-                segmentation_offload: variant.offload.then_some(65_535 - 60 - 60),
-            });
-            endpoint.add_address(Instant::ZERO, interface, IpAddr::from(address));
-            interface
-        };
-        let interfaces = addresses
-            .into_iter()
-            .take(variant.subflows)
-            .map(add)
-            .collect();
-        Self {
-            endpoint,
-            interfaces,
-            arena: BytesMut::with_capacity(ARENA),
-        }
-    }
-
-    /// A packet comes in, over the wire from the interface of the same number.
-    fn receive(&mut self, now: Instant, transmit: &Transmit) -> Result<()> {
-        let index = transmit.interface.index();
-        let interface = *self
-            .interfaces
-            .get(index)
-            .context("a wire that is not there")?;
-        if self.arena.capacity() < transmit.len() {
-            self.arena = BytesMut::with_capacity(ARENA);
-        }
-        self.arena.extend_from_slice(transmit.header());
-        for piece in transmit.payload() {
-            self.arena.extend_from_slice(piece);
-        }
-        let checksum = match transmit.checksum {
-            TransmitChecksum::Complete => ChecksumStatus::Unverified,
-            TransmitChecksum::Partial => ChecksumStatus::Good,
-        };
-        let packet = ReceivedPacket {
-            data: self.arena.split().freeze(),
-            checksum,
-        };
-        self.endpoint.handle_packet(now, interface, &packet);
-        Ok(())
-    }
-
-    /// Whether something was due.
-    fn handle_timeout(&mut self, now: Instant) -> bool {
-        let due = self
-            .endpoint
-            .poll_timeout()
-            .is_some_and(|timeout| timeout <= now);
-        if due {
-            self.endpoint.handle_timeout(now);
-        }
-        due
-    }
-
-    fn handle_events(&mut self) -> Result<()> {
-        while let Some(event) = self.endpoint.poll_event() {
-            if let Event::Closed(_, reason) = event {
-                bail!("a connection ended: {reason}");
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Two hosts, the wires between them, and what time it is there.
-#[derive(Debug)]
-struct World {
-    client: Host,
-    server: Host,
-    now: Instant,
-    packets: u64,
-}
-
-impl World {
-    /// Lets packets move, and time with them, until `done`.
-    fn run_until(&mut self, mut done: impl FnMut(&mut Self) -> Result<bool>) -> Result<()> {
-        let mut idle = 0;
-        while !done(self)? {
-            let before = self.packets;
-            carry(
-                &mut self.client,
-                &mut self.server,
-                &mut self.now,
-                &mut self.packets,
-            )?;
-            carry(
-                &mut self.server,
-                &mut self.client,
-                &mut self.now,
-                &mut self.packets,
-            )?;
-            self.client.handle_events()?;
-            self.server.handle_events()?;
-            if self.packets > before {
-                idle = 0;
-            } else {
-                idle += 1;
-                ensure!(idle < PATIENCE, "nothing moves any more");
-                self.wait()?;
-            }
-            self.client.handle_timeout(self.now);
-            self.server.handle_timeout(self.now);
-        }
-        Ok(())
-    }
-
-    /// Lets the time pass until something is due.
-    fn wait(&mut self) -> Result<()> {
-        let timeouts = [
-            self.client.endpoint.poll_timeout(),
-            self.server.endpoint.poll_timeout(),
-        ];
-        let next = timeouts
-            .into_iter()
-            .flatten()
-            .min()
-            .context("nobody waits for anything")?;
-        self.now = self.now.max(next);
-        Ok(())
-    }
-}
-
-/// Carries packets one way.
-fn carry(from: &mut Host, to: &mut Host, now: &mut Instant, packets: &mut u64) -> Result<()> {
-    for _ in 0..BATCH {
-        let Some(transmit) = from.endpoint.poll_transmit(*now) else {
-            break;
-        };
-        *now += STEP;
-        *packets += 1;
-        to.receive(*now, &transmit)?;
-    }
-    Ok(())
-}
-
 /// A client and a server with an established connection.
 #[derive(Debug)]
 pub struct Pair {
-    world: World,
-    client_connection: ConnectionId,
-    server_connection: ConnectionId,
+    pub(crate) world: World,
+    pub(crate) client_connection: ConnectionId,
+    pub(crate) server_connection: ConnectionId,
     /// Bytes written since the start.
     written: u64,
     source: Vec<u8>,
@@ -275,8 +113,8 @@ impl Pair {
             ..ConnectionConfig::default()
         };
         let mut world = World {
-            client: Host::new(1, CLIENT, variant),
-            server: Host::new(2, SERVER, variant),
+            client: Host::new(1, &CLIENT[..variant.subflows], variant.offload),
+            server: Host::new(2, &SERVER[..variant.subflows], variant.offload),
             now: Instant::ZERO,
             packets: 0,
         };
@@ -377,7 +215,8 @@ impl Pair {
         })
     }
 
-    fn run_until_acked(&mut self) -> Result<()> {
+    /// Lets packets move until all that was written is acknowledged.
+    pub(crate) fn run_until_acked(&mut self) -> Result<()> {
         let (connection, written) = (self.client_connection, self.written);
         self.world.run_until(|world| {
             let info = world.client.endpoint.connection_info(connection);
