@@ -399,6 +399,7 @@ impl Endpoint {
             rcv_scale: window_scale_for(config.receive_buffer),
             timestamp_offset: self.isn.timestamp_offset(tuple),
             user_timeout: config.user_timeout,
+            congestion: config.congestion,
             time_wait: self.config.time_wait,
         }
     }

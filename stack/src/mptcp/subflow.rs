@@ -172,6 +172,8 @@ impl Subflow {
             bytes_received: self.tcb.bytes_received,
             retransmissions: self.tcb.retransmissions,
             srtt: self.tcb.rtt.srtt(),
+            congestion: self.tcb.congestion.algorithm(),
+            ssthresh: Some(self.tcb.congestion.ssthresh()).filter(|&bytes| bytes < usize::MAX),
             cwnd: self.tcb.congestion.cwnd(),
             mss: self.tcb.mss,
         }

@@ -1,7 +1,7 @@
 //! Making a TCB from nothing or from a SYN, and reading the peer's SYN (RFC 9293 §3.5).
 
 use super::ack_policy::AckPolicy;
-use super::congestion::NewReno;
+use super::congestion;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
@@ -74,7 +74,7 @@ impl Tcb {
             recovery: Recovery::Open,
             duplicate_acks: 0,
             fast_retransmit: false,
-            congestion: Box::new(NewReno::new(usize::from(config.local_mss))),
+            congestion: congestion::controller(config.congestion, usize::from(config.local_mss)),
             ack: AckPolicy::default(),
             timers: Timers::default(),
             fin: Fin::Open,
@@ -118,7 +118,7 @@ impl Tcb {
         self.mss = peer_mss
             .min(usize::from(self.config.local_mss))
             .max(MIN_MSS);
-        self.congestion = Box::new(NewReno::new(self.mss));
+        self.congestion = congestion::controller(self.config.congestion, self.mss);
         self.peer_scales = options.window_scale.is_some();
         self.negotiated = Negotiated {
             timestamps: options.timestamps.is_some(),

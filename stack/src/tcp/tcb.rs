@@ -7,6 +7,7 @@ use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
 use super::timers::{Timer, Timers};
+use crate::base::config::CongestionAlgorithm;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::assembler::Assembler;
@@ -52,6 +53,8 @@ pub struct TcbConfig {
     pub timestamp_offset: u32,
     /// Time without acknowledgment after which the connection is given up.
     pub user_timeout: Duration,
+    /// Congestion control.
+    pub congestion: CongestionAlgorithm,
     /// Length of TIME-WAIT.
     pub time_wait: Duration,
 }

@@ -4,6 +4,7 @@ use super::loss::Expired;
 use super::receive::{Arrival, Verdict, receive};
 use super::state::TcpState;
 use super::tcb::{Tcb, TcbConfig};
+use crate::base::config::CongestionAlgorithm;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::wire::packet::{Flags, FourTuple, Segment};
@@ -24,6 +25,7 @@ fn config() -> TcbConfig {
         rcv_scale: 0,
         timestamp_offset: 0,
         user_timeout: Duration::from_secs(100),
+        congestion: CongestionAlgorithm::default(),
         time_wait: Duration::from_secs(60),
     }
 }

@@ -7,6 +7,7 @@ mod reno;
 
 pub use reno::NewReno;
 
+use crate::base::config::CongestionAlgorithm;
 use crate::base::time::{Duration, Instant};
 use core::fmt;
 
@@ -55,10 +56,20 @@ pub trait CongestionController: fmt::Debug + Send {
     fn on_idle(&mut self, now: Instant);
     /// The maximum segment size changed.
     fn set_mss(&mut self, mss: usize);
+    /// Which algorithm this is.
+    fn algorithm(&self) -> CongestionAlgorithm;
     /// The congestion window.
     fn cwnd(&self) -> usize;
-    /// The slow-start threshold.
+    /// The slow-start threshold; `usize::MAX` before the first sign of congestion.
     fn ssthresh(&self) -> usize;
+}
+
+/// A controller for a new subflow.
+#[must_use]
+pub fn controller(algorithm: CongestionAlgorithm, mss: usize) -> Box<dyn CongestionController> {
+    match algorithm {
+        CongestionAlgorithm::NewReno => Box::new(NewReno::new(mss)),
+    }
 }
 
 /// The initial window (RFC 6928 §2).

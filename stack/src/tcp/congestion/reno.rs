@@ -1,6 +1,7 @@
 //! NewReno: slow start, congestion avoidance, halving (RFC 5681).
 
 use super::{AckSample, CongestionController, CongestionSignal, initial_window};
+use crate::base::config::CongestionAlgorithm;
 use crate::base::time::Instant;
 
 /// The controller of RFC 5681, with the appropriate byte counting of RFC 3465.
@@ -77,6 +78,10 @@ impl CongestionController for NewReno {
     fn set_mss(&mut self, mss: usize) {
         self.mss = mss;
         self.cwnd = self.cwnd.max(mss);
+    }
+
+    fn algorithm(&self) -> CongestionAlgorithm {
+        CongestionAlgorithm::NewReno
     }
 
     fn cwnd(&self) -> usize {
