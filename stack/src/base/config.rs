@@ -40,8 +40,11 @@ pub enum ChecksumPolicy {
 #[non_exhaustive]
 pub enum CongestionAlgorithm {
     /// RFC 5681: halves the window on loss and adds a segment a round trip.
-    #[default]
     NewReno,
+    /// RFC 9438: finds back to the window before a loss in a time that does not depend on the
+    /// round trip, so that fast and long paths are filled.
+    #[default]
+    Cubic,
 }
 
 impl CongestionAlgorithm {
@@ -50,6 +53,7 @@ impl CongestionAlgorithm {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NewReno => "reno",
+            Self::Cubic => "cubic",
         }
     }
 }

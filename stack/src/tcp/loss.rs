@@ -127,7 +127,9 @@ pub(super) fn on_ack(
 pub(super) fn on_timeout(tcb: &mut Tcb, now: Instant) {
     let outstanding = tcb.flight_size();
     // RFC 5681 §3.1: ssthresh falls once for a segment, however often its timer expires.
-    if !matches!(tcb.recovery, Recovery::Loss { .. }) || tcb.rtt.backoffs() == 0 {
+    if !tcb.state.is_synchronized() {
+        tcb.congestion.on_syn_loss();
+    } else if !matches!(tcb.recovery, Recovery::Loss { .. }) || tcb.rtt.backoffs() == 0 {
         tcb.congestion.on_timeout(now, outstanding);
     }
     tcb.recovery = Recovery::Loss {
