@@ -253,6 +253,21 @@ fn slow_start_goes_on_when_delay_was_jitter() {
     }
 }
 
+/// On a slow link each segment of the initial window takes longer than the one before it, and the
+/// SYN takes least: no sign of a queue that stays.
+#[test]
+fn the_round_trip_of_the_handshake_is_no_round() {
+    for mut flow in flows(20) {
+        flow.ack(0, 0);
+        for segments in 10..20 {
+            assert_eq!(flow.controller.cwnd(), segments * MSS);
+            flow.rtt += Duration::from_millis(5);
+            flow.ack(MSS, 10 * MSS);
+        }
+        assert_eq!(flow.controller.cwnd(), 20 * MSS);
+    }
+}
+
 /// RFC 9406 §4.3: later slow starts have a threshold and do without HyStart++.
 #[test]
 fn rising_delay_does_not_end_a_later_slow_start() {

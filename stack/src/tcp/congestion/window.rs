@@ -122,6 +122,10 @@ impl Window {
     /// RFC 9406 §4.2: an acknowledgment of all that was sent when a round began ends the round
     /// and is the last of it.
     fn count_rounds(&mut self, sample: &AckSample) {
+        // The handshake is no round: a SYN is small, and took no share of what data shares.
+        if sample.snd_una == 0 {
+            return;
+        }
         let initial = self.is_initial();
         if let Some(rtt) = sample.rtt
             && initial
