@@ -63,10 +63,10 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use stack::{Stack, StackBuilder};
 pub use stream::MptcpStream;
 pub use umptcp_stack::{
-    AbortError, AddressId, ChecksumPolicy, CloseReason, ConnectError, ConnectionConfig,
-    ConnectionId, ConnectionInfo, ConnectionProtocol, EcnPolicy, EndpointConfig, EndpointStats,
-    InterfaceId, ListenError, ReadError, SubflowError, SubflowId, SubflowInfo, Transmit, Version,
-    WriteError,
+    AbortError, AddressId, ChecksumPolicy, CloseReason, CongestionAlgorithm, ConnectError,
+    ConnectionConfig, ConnectionId, ConnectionInfo, ConnectionProtocol, EcnPolicy, EndpointConfig,
+    EndpointStats, InterfaceId, ListenError, ReadError, SubflowError, SubflowId, SubflowInfo,
+    Transmit, Version, WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

@@ -26,7 +26,8 @@ pub mod tcp;
 pub mod wire;
 
 pub use base::config::{
-    ChecksumPolicy, ConnectionConfig, EcnPolicy, EndpointConfig, InterfaceConfig, Version,
+    ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy, EndpointConfig,
+    InterfaceConfig, Version,
 };
 pub use base::error::{
     AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,

@@ -48,6 +48,29 @@ pub enum EcnPolicy {
     Request,
 }
 
+/// How a subflow finds out how much it may have in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum CongestionAlgorithm {
+    /// RFC 5681: halves the window on loss and adds a segment a round trip.
+    NewReno,
+    /// RFC 9438: finds back to the window before a loss in a time that does not depend on the
+    /// round trip, so that fast and long paths are filled.
+    #[default]
+    Cubic,
+}
+
+impl CongestionAlgorithm {
+    /// The name by which users know it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NewReno => "reno",
+            Self::Cubic => "cubic",
+        }
+    }
+}
+
 /// Settings of one connection, or of every connection a listener accepts.
 #[derive(Clone, Debug)]
 pub struct ConnectionConfig {
@@ -57,6 +80,8 @@ pub struct ConnectionConfig {
     pub version: Version,
     /// DSS checksums.
     pub checksum: ChecksumPolicy,
+    /// Congestion control of each of its subflows.
+    pub congestion: CongestionAlgorithm,
     /// Bytes that may wait to be read, over all subflows: the largest receive window.
     pub receive_buffer: usize,
     /// Bytes that may wait to be sent or acknowledged.
@@ -85,6 +110,7 @@ impl Default for ConnectionConfig {
             mptcp: true,
             version: Version::V0,
             checksum: ChecksumPolicy::Accept,
+            congestion: CongestionAlgorithm::default(),
             receive_buffer: 4 << 20,
             send_buffer: 4 << 20,
             nodelay: false,

@@ -401,6 +401,7 @@ impl Endpoint {
             ecn: config.ecn,
             pacing: config.pacing,
             user_timeout: config.user_timeout,
+            congestion: config.congestion,
             time_wait: self.config.time_wait,
         }
     }

@@ -1,6 +1,6 @@
 //! Snapshots for the application: what a connection and its subflows look like now.
 
-use crate::base::config::Version;
+use crate::base::config::{CongestionAlgorithm, Version};
 use crate::base::error::CloseReason;
 use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::time::Duration;
@@ -89,8 +89,12 @@ pub struct SubflowInfo {
     pub pacing_rate: u64,
     /// Smoothed round-trip time, once measured.
     pub srtt: Option<Duration>,
+    /// Its congestion control.
+    pub congestion: CongestionAlgorithm,
     /// Congestion window, bytes.
     pub cwnd: usize,
+    /// Slow-start threshold, bytes; none before the first sign of congestion.
+    pub ssthresh: Option<usize>,
     /// Largest payload of a segment without options, bytes.
     pub mss: usize,
 }

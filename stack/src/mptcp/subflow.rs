@@ -179,6 +179,8 @@ impl Subflow {
             ecn: self.tcb.ecn.is_negotiated(),
             pacing_rate: self.tcb.pacer.rate(),
             srtt: self.tcb.rtt.srtt(),
+            congestion: self.tcb.congestion.algorithm(),
+            ssthresh: Some(self.tcb.congestion.ssthresh()).filter(|&bytes| bytes < usize::MAX),
             cwnd: self.tcb.congestion.cwnd(),
             mss: self.tcb.mss,
         }

@@ -1,7 +1,7 @@
 //! Making a TCB from nothing or from a SYN, and reading the peer's SYN (RFC 9293 §3.5).
 
 use super::ack_policy::AckPolicy;
-use super::congestion::NewReno;
+use super::congestion;
 use super::ecn::Ecn;
 use super::pacing::Pacer;
 use super::rack::Rack;
@@ -83,7 +83,7 @@ impl Tcb {
             pacer: Pacer::default(),
             duplicate_acks: 0,
             fast_retransmit: false,
-            congestion: Box::new(NewReno::new(usize::from(config.local_mss))),
+            congestion: congestion::controller(config.congestion, usize::from(config.local_mss)),
             ack: AckPolicy::default(),
             timers: Timers::default(),
             fin: Fin::Open,
@@ -131,7 +131,7 @@ impl Tcb {
         self.mss = peer_mss
             .min(usize::from(self.config.local_mss))
             .max(MIN_MSS);
-        self.congestion = Box::new(NewReno::new(self.mss));
+        self.congestion = congestion::controller(self.config.congestion, self.mss);
         self.peer_scales = options.window_scale.is_some();
         self.negotiated = Negotiated {
             timestamps: options.timestamps.is_some(),

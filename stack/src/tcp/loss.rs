@@ -372,7 +372,11 @@ pub(super) fn on_timeout(tcb: &mut Tcb, now: Instant) {
     let suspicion = if again {
         Suspicion::Dispelled
     } else {
-        tcb.congestion.on_timeout(now, tcb.flight_size());
+        if tcb.state.is_synchronized() {
+            tcb.congestion.on_timeout(now, tcb.flight_size());
+        } else {
+            tcb.congestion.on_syn_loss();
+        }
         tcb.ecn.on_reduction();
         tcb.evidence = Evidence::new(tcb.snd_una, tcb.snd_nxt);
         Suspicion::FirstAcknowledgment

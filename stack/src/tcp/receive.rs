@@ -118,7 +118,7 @@ fn receive_in_syn_sent(
         arrival.take(acknowledge(tcb, now, segment, ack));
         // RFC 5681 §3.1: a lost SYN makes the initial window one segment.
         if tcb.syn_transmissions > 1 {
-            tcb.congestion.on_timeout(now, 0);
+            tcb.congestion.on_syn_loss();
         }
     } else {
         // Simultaneous open: our SYN goes again, as a SYN/ACK.

@@ -11,6 +11,7 @@ use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
 use super::tail_loss::TailLoss;
 use super::timers::{Timer, Timers};
+use crate::base::config::CongestionAlgorithm;
 use crate::base::config::EcnPolicy;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
@@ -61,6 +62,8 @@ pub struct TcbConfig {
     pub pacing: bool,
     /// Time without acknowledgment after which the connection is given up.
     pub user_timeout: Duration,
+    /// Congestion control.
+    pub congestion: CongestionAlgorithm,
     /// Length of TIME-WAIT.
     pub time_wait: Duration,
 }

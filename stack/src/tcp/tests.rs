@@ -4,7 +4,7 @@ use super::loss::Expired;
 use super::receive::{Arrival, Verdict, receive};
 use super::state::TcpState;
 use super::tcb::{Tcb, TcbConfig};
-use crate::base::config::EcnPolicy;
+use crate::base::config::{CongestionAlgorithm, EcnPolicy};
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::wire::packet::{Flags, FourTuple, Segment};
@@ -27,6 +27,7 @@ fn config() -> TcbConfig {
         ecn: EcnPolicy::Accept,
         pacing: true,
         user_timeout: Duration::from_secs(100),
+        congestion: CongestionAlgorithm::default(),
         time_wait: Duration::from_secs(60),
     }
 }
@@ -266,6 +267,34 @@ fn a_lost_segment_is_sent_again_by_sack_and_the_window_halves_once() {
     let done = segment(tcb.rcv_nxt, Some(tcb.snd_nxt), b"");
     take(&mut tcb, done);
     assert!(tcb.is_all_acknowledged() && tcb.congestion.cwnd() == halved);
+}
+
+/// RFC 5681 §3.1: the initial window is one segment then; how much the path carries is unknown
+/// still, so slow start has no end.
+#[test]
+fn a_lost_syn_starts_with_one_segment() {
+    let expire = |tcb: &mut Tcb| {
+        let now = tcb.timers.next().expect("the retransmission timer runs");
+        assert_eq!(tcb.handle_timeout(now), Expired::Timeout);
+        assert!(tcb.retransmit(now, 0).is_some_and(|again| again.flags.syn));
+    };
+    let mut server = Tcb::accept(NOW, config(), &syn());
+    assert!(server.retransmit(NOW, 0).is_some());
+    expire(&mut server);
+    take(&mut server, segment(IRS + 1, Some(ISS + 1), b""));
+
+    let mut client = Tcb::connect(NOW, config());
+    assert!(client.retransmit(NOW, 0).is_some());
+    expire(&mut client);
+    let mut syn_ack = syn();
+    syn_ack.ack = Some(ISS + 1);
+    take(&mut client, syn_ack);
+
+    for tcb in [server, client] {
+        assert_eq!(tcb.state, TcpState::Established);
+        assert_eq!(tcb.congestion.cwnd(), 1000);
+        assert_eq!(tcb.congestion.ssthresh(), usize::MAX);
+    }
 }
 
 #[test]

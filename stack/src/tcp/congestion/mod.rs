@@ -1,12 +1,24 @@
 //! How much may be in flight: the congestion window, behind a trait.
 //!
-//! A controller sees acknowledgments and losses of its own subflow; when they happened and what
-//! was lost is `recovery`'s business.
+//! Owns the congestion window and the slow-start threshold of a subflow. It never decides what is
+//! lost, and never sends: a controller is told of acknowledgments and congestion, and asked for
+//! its window.
+//!
+//! Algorithms differ in how the window grows in congestion avoidance and how far it falls, each in
+//! a file of its own. What they have in common is in `window`, with slow start (`hystart`).
 
+mod cubic;
+mod hystart;
 mod reno;
+mod window;
 
+#[cfg(test)]
+mod tests;
+
+pub use cubic::Cubic;
 pub use reno::NewReno;
 
+use crate::base::config::CongestionAlgorithm;
 use crate::base::time::{Duration, Instant};
 use core::fmt;
 
@@ -48,17 +60,30 @@ pub trait CongestionController: fmt::Debug + Send {
     fn on_congestion(&mut self, now: Instant, signal: CongestionSignal, flight_size: usize);
     /// The retransmission timer expired.
     fn on_timeout(&mut self, now: Instant, flight_size: usize);
-    /// The last `on_congestion` or `on_timeout` was for nothing: the window is what it was before
-    /// it, or what it is now if that is more (RFC 4015 §3.2).
+    /// The last `on_congestion` or `on_timeout` was for nothing: window and threshold are what
+    /// they were before it, unless the window is larger by now (RFC 9438 §4.9). Undoes it once.
     fn undo(&mut self, now: Instant);
+    /// Our SYN or SYN/ACK was lost (RFC 5681 §3.1).
+    fn on_syn_loss(&mut self);
     /// The subflow was idle for longer than a retransmission timeout (RFC 5681 §4.1).
     fn on_idle(&mut self, now: Instant);
     /// The maximum segment size changed.
     fn set_mss(&mut self, mss: usize);
+    /// Which algorithm this is.
+    fn algorithm(&self) -> CongestionAlgorithm;
     /// The congestion window.
     fn cwnd(&self) -> usize;
-    /// The slow-start threshold.
+    /// The slow-start threshold; `usize::MAX` before the first sign of congestion.
     fn ssthresh(&self) -> usize;
+}
+
+/// A controller for a new subflow.
+#[must_use]
+pub fn controller(algorithm: CongestionAlgorithm, mss: usize) -> Box<dyn CongestionController> {
+    match algorithm {
+        CongestionAlgorithm::NewReno => Box::new(NewReno::new(mss)),
+        CongestionAlgorithm::Cubic => Box::new(Cubic::new(mss)),
+    }
 }
 
 /// The initial window (RFC 6928 §2).

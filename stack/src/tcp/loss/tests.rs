@@ -1,7 +1,7 @@
 //! Loss recovery of one TCB against acknowledgments made by hand.
 
 use super::*;
-use crate::base::config::EcnPolicy;
+use crate::base::config::{CongestionAlgorithm, EcnPolicy};
 use crate::tcp::receive::receive;
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::TcbConfig;
@@ -44,6 +44,7 @@ impl Sender {
             local_mss: 1000,
             rcv_scale: 0,
             timestamp_offset: u32::MAX - 500,
+            congestion: CongestionAlgorithm::NewReno,
             ecn: EcnPolicy::Accept,
             pacing: false,
             user_timeout: Duration::from_secs(100),
