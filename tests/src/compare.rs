@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use umptcp::ConnectionConfig;
 use umptcp_lab::link::{LinkConfig, Loss};
 use umptcp_lab::payload::Pattern;
-use umptcp_lab::realtime::hosts::{HostKind, Hosts, Socket};
+use umptcp_lab::realtime::hosts::{HostKind, Hosts, KernelTcp, Socket};
 use umptcp_lab::realtime::{PathConfig, PathCounters};
 use umptcp_lab::topology::Family;
 
@@ -89,9 +89,9 @@ fn ours() -> HostKind {
     })
 }
 
-/// Every setting as it comes, but for the congestion control, which is to be CUBIC everywhere.
+/// Every setting as it comes, but for the congestion control, which is CUBIC everywhere.
 fn kernel() -> HostKind {
-    HostKind::Kernel(vec![("net/ipv4/tcp_congestion_control", "cubic")])
+    HostKind::Kernel(KernelTcp::default())
 }
 
 /// What one transfer came to.

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use umptcp::{ConnectionConfig, ConnectionProtocol};
 use umptcp_lab::link::{LinkConfig, LinkCounters, Loss, Reorder};
 use umptcp_lab::payload::Pattern;
-use umptcp_lab::realtime::hosts::{HostKind, Hosts, Socket};
+use umptcp_lab::realtime::hosts::{HostKind, Hosts, KernelTcp, Socket};
 use umptcp_lab::realtime::{PathConfig, PathCounters};
 use umptcp_lab::topology::Family;
 use umptcp_tests::flow::{LIMIT, receive, send};
@@ -77,7 +77,10 @@ impl Case {
             mptcp: false,
             ..ConnectionConfig::default()
         });
-        let kernel = HostKind::Kernel(self.settings.clone());
+        let kernel = HostKind::Kernel(KernelTcp {
+            settings: self.settings.clone(),
+            ..KernelTcp::default()
+        });
         let (client, server) = if kernel_connects {
             (kernel, ours)
         } else {

@@ -5,7 +5,7 @@
 //! the same code can send whoever the hosts are.
 
 use super::{EmulatedPath, PathBuilder, PathConfig, PathCounters, Side};
-use crate::kernel::{self, KernelProtocol};
+use crate::kernel;
 use crate::topology::{AddressPlan, Family, KernelHost, MTU};
 use socket2::SockRef;
 use std::io;
@@ -30,14 +30,33 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(60);
 pub enum HostKind {
     /// A stack of ours in this process, whose connections have these settings.
     Stack(ConnectionConfig),
-    /// The Linux kernel's plain TCP, with these settings of its namespace.
-    Kernel(Vec<(&'static str, &'static str)>),
+    /// The Linux kernel's plain TCP.
+    Kernel(KernelTcp),
+}
+
+/// What is set in a kernel that is a host; the rest stays as it comes.
+#[derive(Clone, Debug)]
+pub struct KernelTcp {
+    /// The congestion control of its connections.
+    pub congestion_control: &'static str,
+    /// Settings of its namespace, such as `("net/ipv4/tcp_sack", "0")`.
+    pub settings: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for KernelTcp {
+    /// CUBIC, which Linux has unless somebody has decided otherwise for this machine.
+    fn default() -> Self {
+        Self {
+            congestion_control: "cubic",
+            settings: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
 enum Host {
     Stack(Stack, ConnectionConfig),
-    Kernel(Arc<KernelHost>),
+    Kernel(Arc<KernelHost>, KernelTcp),
 }
 
 #[derive(Debug)]
@@ -107,7 +126,7 @@ impl Hosts {
     pub fn dropped_before_path(&self) -> io::Result<u64> {
         let mut dropped = 0;
         for host in [&self.client, &self.server] {
-            if let Host::Kernel(kernel) = host {
+            if let Host::Kernel(kernel, _) = host {
                 dropped += kernel.dropped_packets()?;
             }
         }
@@ -143,10 +162,10 @@ impl Host {
                 let stack = Stack::builder().interface(device, [local]).start()?;
                 Ok(Self::Stack(stack, config))
             }
-            HostKind::Kernel(settings) => {
-                let host = KernelHost::new(&settings).map_err(io::Error::other)?;
+            HostKind::Kernel(tcp) => {
+                let host = KernelHost::new(&tcp.settings).map_err(io::Error::other)?;
                 path.kernel(side, host.attach(local, remote)?, MTU)?;
-                Ok(Self::Kernel(Arc::new(host)))
+                Ok(Self::Kernel(Arc::new(host), tcp))
             }
         }
     }
@@ -154,8 +173,8 @@ impl Host {
     fn listen(&self, local: SocketAddr) -> io::Result<Listener> {
         match self {
             Self::Stack(stack, config) => stack.listen(local, config.clone()).map(Listener::Stack),
-            Self::Kernel(host) => {
-                let listener = host.run(|| kernel::listen(KernelProtocol::Tcp, local))?;
+            Self::Kernel(host, tcp) => {
+                let listener = host.run(|| kernel::listen_tcp(local, tcp.congestion_control))?;
                 listener.set_nonblocking(true)?;
                 TcpListener::from_std(listener).map(Listener::Kernel)
             }
@@ -168,11 +187,10 @@ impl Host {
                 .connect_with(None, remote, config.clone())
                 .await
                 .map(Socket::Stack),
-            Self::Kernel(host) => {
-                let host = Arc::clone(host);
-                let connecting = move || {
-                    host.run(|| kernel::connect(KernelProtocol::Tcp, None, remote, CONNECT_LIMIT))
-                };
+            Self::Kernel(host, tcp) => {
+                let (host, control) = (Arc::clone(host), tcp.congestion_control);
+                let connecting =
+                    move || host.run(|| kernel::connect_tcp(remote, control, CONNECT_LIMIT));
                 let stream = spawn_blocking(connecting).await??;
                 stream.set_nonblocking(true)?;
                 TcpStream::from_std(stream).map(Socket::Kernel)
