@@ -9,7 +9,6 @@
 //! have the connection, so slow start counts and the handshake does not; what counts is what the
 //! receiving application has read when the time is over.
 
-use serde::Serialize;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -183,23 +182,13 @@ async fn receive(mut socket: Socket, pattern: Pattern, end: Instant) -> io::Resu
     Ok((at, socket))
 }
 
-/// All runs of a pairing, and their median.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Series {
-    /// In the order in which they ran, in Mbit/s.
-    pub mbit_s: Vec<f64>,
-}
-
-impl Series {
-    /// The median; the mean of the two in the middle if their number is even. `None` of nothing.
-    #[must_use]
-    pub fn median(&self) -> Option<f64> {
-        let mut sorted = self.mbit_s.clone();
-        sorted.sort_by(f64::total_cmp);
-        let upper = sorted.get(sorted.len() / 2)?;
-        let lower = sorted.get((sorted.len() - 1) / 2)?;
-        Some(f64::midpoint(*lower, *upper))
-    }
+/// The median; the mean of the two in the middle if their number is even. `None` of nothing.
+#[must_use]
+pub fn median(mut numbers: Vec<f64>) -> Option<f64> {
+    numbers.sort_by(f64::total_cmp);
+    let upper = numbers.get(numbers.len() / 2)?;
+    let lower = numbers.get((numbers.len() - 1) / 2)?;
+    Some(f64::midpoint(*lower, *upper))
 }
 
 /// The order of the pairings in a round: everybody goes first in turn, so that nobody always
@@ -216,13 +205,10 @@ mod tests {
 
     #[test]
     fn medians_of_few_and_many() {
-        let series = |mbit_s: &[f64]| Series {
-            mbit_s: mbit_s.to_vec(),
-        };
-        assert_eq!(series(&[]).median(), None);
-        assert_eq!(series(&[3.0]).median(), Some(3.0));
-        assert_eq!(series(&[9.0, 1.0]).median(), Some(5.0));
-        assert_eq!(series(&[9.0, 1.0, 2.0]).median(), Some(2.0));
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0]), Some(3.0));
+        assert_eq!(median(vec![9.0, 1.0]), Some(5.0));
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), Some(2.0));
     }
 
     #[test]

@@ -1,5 +1,8 @@
-//! The Linux kernel's plain TCP as peer, in both roles, over an emulated path that does harm.
+//! The Linux kernel's plain TCP as peer, in both roles, over an emulated path that does harm; and
+//! the command that compares it with ours.
 
+use serde_json::Value;
+use std::process::{Command, Output};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -225,4 +228,67 @@ fn nothing_but_the_bare_protocol_in_the_kernel() {
         .with("net/ipv4/tcp_sack", "0")
         .with("net/ipv4/tcp_window_scaling", "0")
         .in_both_roles(|link| link.dropped_loss > 0);
+}
+
+/// Runs the comparison with these arguments; its own test of privileges comes first.
+fn compare(arguments: &'static [&'static str], check: impl FnOnce(&Output) + Send + 'static) {
+    in_private_network(move || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kernel-tcp-compare"));
+        check(&command.args(arguments).output().expect("comparison"));
+    });
+}
+
+#[test]
+fn the_comparison_takes_turns_and_says_what_it_measured() {
+    let arguments = &["--json", "--cross", "--runs", "2", "--seconds", "0.2"];
+    compare(arguments, |output| {
+        assert!(output.status.success(), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+        for median in [
+            "ours_mbit_s",
+            "kernel_mbit_s",
+            "ours_to_kernel_mbit_s",
+            "kernel_to_ours_mbit_s",
+        ] {
+            assert!(report[median].is_number(), "{median}: {report}");
+        }
+        assert_eq!(report["rate_mbit_s"], 50.0);
+        assert_eq!(report["queue_bytes"], 625_000);
+        let runs = report["runs"].as_array().expect("runs");
+        let order: Vec<_> = runs
+            .iter()
+            .filter_map(|run| run["pairing"].as_str())
+            .collect();
+        assert_eq!(
+            order,
+            [
+                "kernel",
+                "ours",
+                "ours to kernel",
+                "kernel to ours",
+                "ours",
+                "ours to kernel",
+                "kernel to ours",
+                "kernel"
+            ]
+        );
+        assert!(runs.iter().all(|run| run["packets"].as_u64() > Some(0)));
+    });
+}
+
+#[test]
+fn the_comparison_refuses_conditions_that_cannot_be() {
+    for arguments in [
+        &["--rate", "0"],
+        &["--rate", "nan"],
+        &["--loss", "101"],
+        &["--rtt=-1", "--json"],
+        &["--runs", "0"],
+        &["--seconds", "inf"],
+    ] {
+        compare(arguments, |output| {
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            assert!(!output.stderr.is_empty());
+        });
+    }
 }

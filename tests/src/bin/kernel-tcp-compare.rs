@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 use umptcp_lab::topology::namespace;
-use umptcp_tests::compare::{Conditions, Pairing, Run, Series, round, transfer};
+use umptcp_tests::compare::{Conditions, Pairing, Run, median, round, transfer};
 
 /// Compares our TCP with the Linux kernel's over the same emulated link.
 ///
@@ -171,12 +171,13 @@ const fn name(pairing: Pairing) -> &'static str {
 
 impl Report {
     fn median(&self, pairing: Pairing) -> Option<f64> {
-        let runs = self.runs.iter();
-        let mbit_s = runs
+        let mbit_s = self
+            .runs
+            .iter()
             .filter(|run| run.pairing == name(pairing))
             .map(|run| run.mbit_s)
             .collect();
-        Series { mbit_s }.median()
+        median(mbit_s)
     }
 
     fn conclude(&mut self) {
