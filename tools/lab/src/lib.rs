@@ -5,5 +5,6 @@ pub mod demo;
 pub mod kernel;
 pub mod link;
 pub mod payload;
+pub mod realtime;
 pub mod topology;
 pub mod world;

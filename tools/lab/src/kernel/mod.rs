@@ -72,7 +72,21 @@ pub fn prepare_mptcp(subflows: usize) -> Result<(), KernelError> {
 /// # Errors
 /// The kernel refused: no such protocol, no such address, or the port is taken.
 pub fn listen(protocol: KernelProtocol, local: SocketAddr) -> io::Result<TcpListener> {
-    let socket = open(protocol, local)?;
+    listen_on(open(protocol, local)?, local)
+}
+
+/// As [`listen`], for plain TCP whose connections have this congestion control, such as `cubic`,
+/// whatever the default is here: some hosts make it another, and allow no namespace to change it.
+///
+/// # Errors
+/// As there, or the kernel has no such congestion control.
+pub fn listen_tcp(local: SocketAddr, congestion_control: &str) -> io::Result<TcpListener> {
+    let socket = open(KernelProtocol::Tcp, local)?;
+    socket.set_tcp_congestion(congestion_control.as_bytes())?;
+    listen_on(socket, local)
+}
+
+fn listen_on(socket: Socket, local: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.bind(&local.into())?;
     socket.listen(16)?;
@@ -93,6 +107,22 @@ pub fn connect(
     if let Some(local) = local {
         socket.bind(&local.into())?;
     }
+    socket.connect_timeout(&remote.into(), timeout)?;
+    Ok(socket.into())
+}
+
+/// As [`connect`], for plain TCP with this congestion control from its first packet on.
+///
+/// # Errors
+/// As there, or the kernel has no such congestion control.
+pub fn connect_tcp(
+    remote: SocketAddr,
+    congestion_control: &str,
+    timeout: Duration,
+) -> io::Result<TcpStream> {
+    let socket = open(KernelProtocol::Tcp, remote)?;
+    // Before connecting: pacing that another one has begun would go on (BBR's does).
+    socket.set_tcp_congestion(congestion_control.as_bytes())?;
     socket.connect_timeout(&remote.into(), timeout)?;
     Ok(socket.into())
 }

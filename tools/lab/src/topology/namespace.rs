@@ -5,10 +5,12 @@
 //! It never touches the namespace it came from, and never starts a program.
 
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, unshare};
-use std::fs::{self, OpenOptions};
+use nix::sched::{CloneFlags, setns, unshare};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::panic;
 use std::path::{Path, PathBuf};
+use std::thread;
 use thiserror::Error;
 
 /// How a private namespace was come by.
@@ -40,6 +42,9 @@ pub enum NamespaceError {
         explain(*.0)
     )]
     NotPermitted(#[source] Errno),
+    /// A namespace that was made is not to be had back.
+    #[error("the network namespace cannot be entered: {0}")]
+    NotEntered(#[source] io::Error),
     /// The user namespace came up without its identity.
     #[error("{path} of the user namespace cannot be written: {source}")]
     Identity {
@@ -111,6 +116,53 @@ fn write_identity(path: &'static str, text: &str) -> Result<(), NamespaceError> 
     fs::write(path, text).map_err(|source| NamespaceError::Identity { path, source })
 }
 
+/// A network namespace that the caller is not in: a second host, with the kernel as its stack. It
+/// ends with its last device, socket and thread, once this handle is dropped.
+#[derive(Debug)]
+pub struct Namespace(File);
+
+impl Namespace {
+    /// Makes a new one, which needs `CAP_SYS_ADMIN`: [`enter_private_network`] gives it to those
+    /// who may have it.
+    ///
+    /// # Errors
+    /// The caller may not.
+    pub fn create() -> Result<Self, NamespaceError> {
+        on_another_thread(|| {
+            unshare(CloneFlags::CLONE_NEWNET).map_err(NamespaceError::NotPermitted)?;
+            File::open("/proc/thread-self/ns/net")
+                .map(Self)
+                .map_err(NamespaceError::NotEntered)
+        })
+    }
+
+    /// Runs `body` in it, on a thread of its own. What `body` opens stays in the namespace
+    /// wherever it is used.
+    ///
+    /// # Errors
+    /// The namespace cannot be entered.
+    ///
+    /// # Panics
+    /// When `body` does.
+    pub fn run<T: Send>(&self, body: impl FnOnce() -> T + Send) -> Result<T, NamespaceError> {
+        on_another_thread(|| {
+            setns(&self.0, CloneFlags::CLONE_NEWNET)
+                .map_err(|error| NamespaceError::NotEntered(error.into()))?;
+            Ok(body())
+        })
+    }
+}
+
+/// A thread that has changed its namespace is not to be used for anything else.
+fn on_another_thread<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        scope
+            .spawn(body)
+            .join()
+            .unwrap_or_else(|cause| panic::resume_unwind(cause))
+    })
+}
+
 /// Makes the kernel of the caller's namespace a router between the devices that will be made in
 /// it: it forwards, believes every source address, and says nothing of its own accord.
 ///
@@ -123,20 +175,37 @@ pub fn make_router() -> Result<(), NamespaceError> {
         set(&format!("net/ipv4/conf/{scope}/rp_filter"), "0")?;
         set(&format!("net/ipv4/conf/{scope}/send_redirects"), "0")?;
     }
-    if !Path::new("/proc/sys/net/ipv6").exists() {
+    if has_ipv6() {
+        for scope in ["all", "default"] {
+            set(&format!("net/ipv6/conf/{scope}/forwarding"), "1")?;
+        }
+    }
+    make_quiet()
+}
+
+/// Makes the kernel of the caller's namespace speak IPv6 with the addresses it is given, at once,
+/// and say nothing of its own accord. Devices that exist already keep their link-local addresses.
+///
+/// # Errors
+/// A setting cannot be written, as where `/proc/sys` is mounted read-only.
+pub fn make_quiet() -> Result<(), NamespaceError> {
+    if !has_ipv6() {
         return Ok(());
     }
     for scope in ["all", "default"] {
         let ipv6 = format!("net/ipv6/conf/{scope}");
         // Some hosts switch IPv6 off for every new namespace.
         set(&format!("{ipv6}/disable_ipv6"), "0")?;
-        set(&format!("{ipv6}/forwarding"), "1")?;
         set(&format!("{ipv6}/accept_ra"), "0")?;
         // Addresses are usable at once: on a link of two there is nobody to ask (RFC 4862 §5.4).
         set(&format!("{ipv6}/accept_dad"), "0")?;
     }
     // No link-local addresses, hence no router solicitations among the packets of the experiment.
     set("net/ipv6/conf/default/addr_gen_mode", "1")
+}
+
+fn has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
 }
 
 /// Reads a setting, such as `net/mptcp/enabled`; `None` where the kernel does not have it.
