@@ -1,7 +1,8 @@
 //! What the suites share: runs of scenarios and what every run has to satisfy, private networks,
-//! bytes to send, captures read back, and the rule about skipping.
+//! bytes to send, captures read back, the goodput table, and the rule about skipping.
 
 pub mod flow;
+pub mod goodput;
 pub mod privilege;
 pub mod run;
 pub mod smoltcp_host;

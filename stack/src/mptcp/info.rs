@@ -73,6 +73,8 @@ pub struct SubflowInfo {
     pub bytes_received: u64,
     /// Segments sent more than once.
     pub retransmissions: u64,
+    /// Expiries of the retransmission timer.
+    pub timeouts: u64,
     /// Smoothed round-trip time, once measured.
     pub srtt: Option<Duration>,
     /// Congestion window, bytes.

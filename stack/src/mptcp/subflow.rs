@@ -171,6 +171,7 @@ impl Subflow {
             bytes_sent: self.tcb.bytes_sent,
             bytes_received: self.tcb.bytes_received,
             retransmissions: self.tcb.retransmissions,
+            timeouts: self.tcb.timeouts,
             srtt: self.tcb.rtt.srtt(),
             cwnd: self.tcb.congestion.cwnd(),
             mss: self.tcb.mss,

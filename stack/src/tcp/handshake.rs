@@ -85,6 +85,7 @@ impl Tcb {
             probe: false,
             syn_transmissions: 0,
             retransmissions: 0,
+            timeouts: 0,
             bytes_sent: 0,
             bytes_acked: 0,
             bytes_received: 0,

@@ -44,6 +44,7 @@ impl Tcb {
         if waited >= self.config.user_timeout {
             return Expired::GivenUp;
         }
+        self.timeouts += 1;
         on_timeout(self, now);
         self.timers.set(Timer::Retransmit, now + self.rtt.rto());
         Expired::Timeout

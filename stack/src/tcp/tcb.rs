@@ -142,6 +142,8 @@ pub struct Tcb {
     pub syn_transmissions: u32,
     /// Segments sent again.
     pub retransmissions: u64,
+    /// Expiries of the retransmission timer (RFC 6298 §5).
+    pub timeouts: u64,
     /// Payload bytes sent for the first time.
     pub bytes_sent: u64,
     /// Payload bytes of ours that are acknowledged cumulatively.
