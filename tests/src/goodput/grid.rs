@@ -71,9 +71,10 @@ fn is_in_small(cell: &Cell) -> bool {
     if !is_in_default(cell) || cell.queue == Queue::Double {
         return false;
     }
-    match cell.rate_mbit {
-        10 => true,
-        100 => cell.queue == Queue::Full && cell.rtt_ms == 50,
+    let undisturbed = cell.loss == Loss::None && cell.reordering == Reordering::None;
+    match (cell.rate_mbit, cell.queue, cell.rtt_ms) {
+        (10, ..) | (100, Queue::Full, 50) => true,
+        (100, Queue::Full, _) | (1000, Queue::Full, 50) => undisturbed,
         _ => false,
     }
 }
