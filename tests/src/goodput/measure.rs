@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use umptcp_lab::world::{Connect, HostId, Outcome, SessionId, World};
+use umptcp_lab::link::LinkConfig;
+use umptcp_lab::world::{Connect, HostId, Outcome, SessionId, WireId, World};
 use umptcp_stack::{ConnectionConfig, EndpointConfig, Instant, InterfaceConfig, SubflowInfo};
 
 const PORT: u16 = 5001;
@@ -36,20 +37,32 @@ impl Measured {
     }
 }
 
-/// A world with one connection over the cell's path.
-struct Bulk {
-    world: World,
-    server: HostId,
-    session: SessionId,
-    wire: umptcp_lab::world::WireId,
+/// A world with one plain TCP connection, which sends as fast as it can from the start on and
+/// without end.
+#[derive(Debug)]
+pub struct Bulk {
+    /// The world.
+    pub world: World,
+    /// The sender.
+    pub client: HostId,
+    /// The receiver.
+    pub server: HostId,
+    /// The sending application.
+    pub session: SessionId,
+    /// The wire between them; direction 0 carries the data.
+    pub wire: WireId,
 }
 
 impl Bulk {
-    fn of(cell: &Cell, seed: u64) -> Result<Self, String> {
-        let mut world = World::new("goodput", seed);
-        world.set_description(cell.to_string());
-        world.record_nothing();
-        // The checksums cost a third of the time and tell nothing here: nothing is damaged.
+    /// A world in which nothing has happened yet, with these links for data and acknowledgments.
+    ///
+    /// # Panics
+    /// If the server cannot listen, which a new host can.
+    #[must_use]
+    pub fn new(name: &str, seed: u64, data: LinkConfig, acks: LinkConfig) -> Self {
+        let mut world = World::new(name, seed);
+        world.set_description(format!("data: {data:#?}\nacknowledgments: {acks:#?}"));
+        // The checksums cost much of the time and tell nothing here: nothing is damaged.
         let interface = InterfaceConfig {
             checksum_offload: true,
             ..InterfaceConfig::default()
@@ -63,12 +76,12 @@ impl Bulk {
         let server = world.add_host("server", EndpointConfig::default());
         let ends = [(client, addresses[0]), (server, addresses[1])]
             .map(|(host, address)| (host, world.add_interface(host, interface, &[address])));
-        let wire = world.add_wire(ends[0], ends[1], cell.data_link(), cell.ack_link());
+        let wire = world.add_wire(ends[0], ends[1], data, acks);
         let remote = SocketAddr::new(addresses[1], PORT);
         let sink = Box::new(|_| Box::new(Sink::new()) as Box<_>);
         world
             .serve(server, remote, config.clone(), sink)
-            .map_err(|error| error.to_string())?;
+            .expect("the port of a new host is free");
         let connect = Connect {
             at: Instant::ZERO,
             local: None,
@@ -76,36 +89,48 @@ impl Bulk {
             config,
         };
         let session = world.connect(client, connect, Box::new(Source::new()));
-        Ok(Self {
+        Self {
             world,
+            client,
             server,
             session,
             wire,
-        })
+        }
     }
 
     /// Runs until a time; bytes received by then.
-    fn run_until(&mut self, time: Instant) -> Result<u64, String> {
+    ///
+    /// # Errors
+    /// What the run ended with before that.
+    pub fn run_until(&mut self, time: Instant) -> Result<u64, String> {
         match self.world.run_until(|_| false, time) {
             Outcome::TimeLimit => {}
             other => {
-                return Err(format!(
-                    "the run ended at {:?}: {other:?}",
-                    self.world.now()
-                ));
+                let now = self.world.now();
+                return Err(format!("the run ended at {now:?}: {other:?}"));
             }
         }
         let mut accepted = self.world.sessions_of(self.server);
         Ok(accepted.next().map_or(0, |sink| sink.progress().received))
     }
 
-    /// The sender's TCP.
-    fn subflow(&self) -> Result<&SubflowInfo, String> {
-        let sender = self.world.session(self.session);
-        sender
-            .last_subflows()
-            .first()
-            .ok_or_else(|| "nothing was sent".into())
+    /// The sender's TCP as it is now.
+    ///
+    /// # Panics
+    /// If the connection does not exist any more, or not yet.
+    #[must_use]
+    pub fn sender(&self) -> SubflowInfo {
+        let session = self.world.session(self.session);
+        let connection = session.connection().expect("the sender has connected");
+        let mut subflows = self.world.endpoint(self.client).subflows(connection);
+        subflows.pop().expect("plain TCP is one subflow")
+    }
+
+    /// Data packets handed to the link so far, and those of them that it lost.
+    #[must_use]
+    pub fn packets(&self) -> (u64, u64) {
+        let [data, _] = self.world.counters(self.wire);
+        (data.sent, data.dropped_queue + data.dropped_loss)
     }
 }
 
@@ -115,18 +140,18 @@ impl Bulk {
 /// What the run ended with, if not with its time, or which bytes were wrong.
 #[expect(clippy::cast_precision_loss, reason = "a share needs no 53 bits")]
 pub fn run(cell: &Cell, seed: u64) -> Result<Measured, String> {
-    let mut bulk = Bulk::of(cell, seed)?;
+    let mut bulk = Bulk::new("goodput", seed, cell.data_link(), cell.ack_link());
+    bulk.world.record_nothing();
     let start = Instant::ZERO + cell.start_up();
     let before = bulk.run_until(start)?;
     let after = bulk.run_until(start + cell.counted())?;
-    let subflow = bulk.subflow()?;
-    let [data, _] = bulk.world.counters(bulk.wire);
+    let sender = bulk.sender();
     Ok(Measured {
         cell: *cell,
         share: (after - before) as f64 * 8.0 / (cell.rate() as f64 * cell.counted().as_secs_f64()),
-        retransmissions: subflow.retransmissions,
-        timeouts: subflow.timeouts,
-        packets: (data.sent, data.dropped_queue + data.dropped_loss),
+        retransmissions: sender.retransmissions,
+        timeouts: sender.timeouts,
+        packets: bulk.packets(),
     })
 }
 

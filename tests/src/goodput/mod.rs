@@ -17,7 +17,7 @@ mod table;
 
 pub use cell::{Cell, Loss, Queue, Reordering};
 pub use grid::{Grid, cells};
-pub use measure::{Measured, run, run_all};
+pub use measure::{Bulk, Measured, run, run_all};
 pub use script::{Sink, Source};
 pub use table::{json, lowest, table};
 

@@ -5,7 +5,7 @@ use umptcp_lab::payload::Pattern;
 use umptcp_lab::world::{Io, Progress, Script};
 use umptcp_stack::{Event, Instant, ReadError, WriteError};
 
-/// Length of the block that is sent over and over. No multiple of a segment's payload, so that a
+/// Length of the block that is sent over and over: no multiple of a segment's payload, so a
 /// segment in a wrong place does not look like the right one.
 const BLOCK: usize = 64 << 10;
 
