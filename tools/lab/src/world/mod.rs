@@ -158,8 +158,8 @@ impl World {
         self.failed_runs = directory;
     }
 
-    /// Keeps no packets for a capture and computes no digest from now on, for runs of very many
-    /// packets that only measure.
+    /// From now on keeps no packets for a capture, computes no digest, and leaves `Readable` and
+    /// `Writable` out of the logs of the sessions: for runs of very many packets that only measure.
     pub fn record_nothing(&mut self) {
         self.recorder.count_only();
     }

@@ -48,6 +48,11 @@ impl Recorder {
         self.counts_only = true;
     }
 
+    /// Whether [`Self::count_only`] was called.
+    pub(super) fn counts_only(&self) -> bool {
+        self.counts_only
+    }
+
     /// Takes a packet where it enters a link; `comment` says what the link did with it.
     pub(super) fn packet(
         &mut self,
