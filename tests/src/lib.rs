@@ -1,8 +1,10 @@
 //! What the suites share: runs of scenarios and what every run has to satisfy, private networks,
-//! bytes to send, goodput in real time, captures read back, and the rule about skipping.
+//! bytes to send, goodput in virtual and in real time, captures read back, and the rule about
+//! skipping.
 
 pub mod compare;
 pub mod flow;
+pub mod goodput;
 pub mod privilege;
 pub mod run;
 pub mod smoltcp_host;

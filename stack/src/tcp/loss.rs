@@ -62,6 +62,7 @@ impl Tcb {
         if waited >= self.config.user_timeout {
             return Expired::GivenUp;
         }
+        self.counters.timeouts += 1;
         on_timeout(self, now);
         self.timers.set(Timer::Retransmit, now + self.rtt.rto());
         Expired::Timeout
@@ -385,7 +386,6 @@ pub(super) fn on_timeout(tcb: &mut Tcb, now: Instant) {
         recover: tcb.snd_nxt,
         suspicion,
     };
-    tcb.counters.timeouts += 1;
     tcb.duplicate_acks = 0;
     tcb.tail_loss = TailLoss::Idle;
     tcb.timers.clear(Timer::LossProbe);

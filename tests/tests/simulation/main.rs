@@ -6,6 +6,7 @@ mod closing;
 mod flow_control;
 mod foreign_tcp;
 mod harm;
+mod loss_recovery;
 mod middleboxes;
 mod paths;
 mod plain_tcp;
@@ -19,7 +20,7 @@ use umptcp_tests::run::{Run, failed_runs};
 
 const MEGABYTE: u64 = 1_000_000;
 
-fn millis(millis: u64) -> Duration {
+const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 

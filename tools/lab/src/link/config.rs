@@ -44,6 +44,16 @@ pub struct Cut {
     pub to: Option<Instant>,
 }
 
+/// A time during which nothing arrives, and nothing is lost by it: what would have arrived does so
+/// at its end, all at once. So behaves a radio link that is busy with a handover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// When it begins.
+    pub from: Instant,
+    /// When everything arrives.
+    pub to: Instant,
+}
+
 /// One direction of a link. The default is perfect: no delay, no limit, no harm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkConfig {
@@ -67,6 +77,8 @@ pub struct LinkConfig {
     pub mtu: u16,
     /// When the link is down, in order of time and without overlap.
     pub cuts: Vec<Cut>,
+    /// When it holds packets back, in order of time and without overlap.
+    pub holds: Vec<Hold>,
 }
 
 impl Default for LinkConfig {
@@ -82,6 +94,7 @@ impl Default for LinkConfig {
             corrupt: 0.0,
             mtu: u16::MAX,
             cuts: Vec::new(),
+            holds: Vec::new(),
         }
     }
 }

@@ -12,7 +12,7 @@ mod config;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Cut, LinkConfig, Loss, Reorder};
+pub use config::{Cut, Hold, LinkConfig, Loss, Reorder};
 
 use bytes::Bytes;
 use rand::rngs::ChaCha12Rng;
@@ -250,8 +250,19 @@ impl Link {
             arrival = arrival.max(self.last_arrival);
             self.last_arrival = arrival;
         }
+        arrival = self.held_until(arrival);
         self.in_flight.insert((arrival, self.next_number), packet);
         self.next_number += 1;
+    }
+
+    /// When something arrives that would at `arrival`, if nothing were held back.
+    fn held_until(&self, arrival: Instant) -> Instant {
+        let holds = self.config.holds.iter();
+        holds
+            .filter(|hold| hold.from <= arrival && arrival < hold.to)
+            .map(|hold| hold.to)
+            .next()
+            .unwrap_or(arrival)
     }
 
     fn draw_jitter(&mut self) -> Duration {

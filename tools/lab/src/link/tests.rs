@@ -46,6 +46,29 @@ fn the_default_link_is_perfect() {
 }
 
 #[test]
+fn what_is_held_arrives_at_the_end_in_its_order() {
+    let hold = Hold {
+        from: at(100),
+        to: at(200),
+    };
+    let mut link = Link::new(
+        LinkConfig {
+            delay: Duration::from_nanos(10),
+            holds: vec![hold],
+            ..Default::default()
+        },
+        1,
+    );
+    for (n, time) in [80, 90, 150, 189, 190].into_iter().enumerate() {
+        link.push(at(time), packet(u32::try_from(n).unwrap(), 100));
+    }
+    let delivered = drain(&mut link);
+    assert_eq!(numbers(&delivered), [0, 1, 2, 3, 4]);
+    let times: Vec<u64> = delivered.iter().map(|(time, _)| *time).collect();
+    assert_eq!(times, [90, 200, 200, 200, 200]);
+}
+
+#[test]
 fn packets_leave_one_after_the_other_at_the_rate() {
     // 1500 bytes at 10 Mbit/s take 1.2 ms.
     let mut link = Link::new(

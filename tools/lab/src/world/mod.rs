@@ -158,6 +158,12 @@ impl World {
         self.failed_runs = directory;
     }
 
+    /// From now on keeps no packets for a capture, computes no digest, and leaves `Readable` and
+    /// `Writable` out of the logs of the sessions: for runs of very many packets that only measure.
+    pub fn record_nothing(&mut self) {
+        self.recorder.count_only();
+    }
+
     /// Sets what is printed if the run fails, besides name and seed.
     pub fn set_description(&mut self, description: String) {
         self.description = description;
@@ -427,7 +433,7 @@ impl World {
         &self.stray_events
     }
 
-    /// CRC-32 over all packets sent so far and their times: equal for equal runs.
+    /// CRC-32 over all packets recorded so far and their times: equal for equal runs.
     #[must_use]
     pub fn digest(&self) -> u32 {
         self.recorder.digest()

@@ -222,6 +222,7 @@ impl World {
     }
 
     fn dispatch(&mut self, host: usize, event: Event) {
+        let logged = !self.recorder.counts_only();
         if let Event::Incoming(listener) = event {
             let Host {
                 endpoint, services, ..
@@ -239,7 +240,7 @@ impl World {
                         *place == HostId(host) && connection_of(event) == Some(id)
                     };
                     for (_, event) in self.stray_events.extract_if(.., earlier) {
-                        session.take_event(self.now, event);
+                        session.take_event(self.now, event, logged);
                     }
                     self.sessions.push(session);
                 }
@@ -257,7 +258,7 @@ impl World {
         };
         // What a connection does after its release is no business of the application.
         if session.connection().is_some() {
-            session.take_event(self.now, event);
+            session.take_event(self.now, event, logged);
         }
     }
 

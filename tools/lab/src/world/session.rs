@@ -142,14 +142,17 @@ impl Session {
         &self.last_subflows
     }
 
-    pub(super) fn take_event(&mut self, now: Instant, event: Event) {
+    /// Passes an event on; `logged` is about those that come with nearly every packet.
+    pub(super) fn take_event(&mut self, now: Instant, event: Event, logged: bool) {
         if let (State::Connecting(id), Event::Connected(..) | Event::Closed(..)) =
             (&self.state, &event)
         {
             self.state = State::Running(*id);
         }
         self.script.event(&event);
-        self.events.push((now, event));
+        if logged || !matches!(event, Event::Readable(_) | Event::Writable(_)) {
+            self.events.push((now, event));
+        }
         self.woken = true;
     }
 
