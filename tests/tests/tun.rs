@@ -96,6 +96,7 @@ fn syn(from: IpAddr, to: IpAddr) -> Transmit {
     let mut endpoint = Endpoint::new(EndpointConfig::default(), [0; 32]);
     let interface = endpoint.add_interface(InterfaceConfig::default());
     let header = SegmentHeader {
+        ecn_capable: false,
         tuple: FourTuple {
             local: SocketAddr::new(from, 1),
             remote: SocketAddr::new(to, 2),
