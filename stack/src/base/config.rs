@@ -58,6 +58,9 @@ pub struct ConnectionConfig {
     /// Time without any acknowledgment after which a subflow is given up (RFC 5482), and without
     /// any at the data level after which the connection is.
     pub user_timeout: Duration,
+    /// How long an acknowledgment may wait for data to go with; half a second at most
+    /// (RFC 9293 §3.8.6.3).
+    pub delayed_ack: Duration,
     /// Time a connection outlives its last subflow, for a new one to revive it.
     pub close_timeout: Duration,
 }
@@ -74,6 +77,7 @@ impl Default for ConnectionConfig {
             max_subflows: 8,
             syn_tries_with_mptcp: 3,
             user_timeout: Duration::from_secs(100),
+            delayed_ack: Duration::from_millis(40),
             close_timeout: Duration::from_secs(60),
         }
     }

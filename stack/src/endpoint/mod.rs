@@ -400,6 +400,8 @@ impl Endpoint {
             timestamp_offset: self.isn.timestamp_offset(tuple),
             user_timeout: config.user_timeout,
             time_wait: self.config.time_wait,
+            delayed_ack: config.delayed_ack,
+            seed: self.isn.seed(tuple),
         }
     }
 }

@@ -8,12 +8,14 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod ack_policy;
+pub mod challenge_ack;
 pub mod congestion;
 pub mod handshake;
 pub mod loss;
 pub mod receive;
 pub mod recovery;
 pub mod rtt;
+pub mod sack_report;
 pub mod scoreboard;
 pub mod state;
 pub mod tcb;

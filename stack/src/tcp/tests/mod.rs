@@ -25,6 +25,8 @@ fn config() -> TcbConfig {
         timestamp_offset: 0,
         user_timeout: Duration::from_secs(100),
         time_wait: Duration::from_secs(60),
+        delayed_ack: Duration::from_millis(40),
+        seed: 1,
     }
 }
 
@@ -111,7 +113,12 @@ fn a_segment_that_overlaps_what_is_held_closes_the_gap_too() {
     take(&mut tcb, last);
     let overlapping = data(&tcb, 0, b"abcde");
     assert_eq!(text(&take(&mut tcb, overlapping)), b"abcdef");
-    assert!(tcb.sack_blocks().is_empty());
+    // RFC 2883 §4.2: what came twice is told.
+    let twice = SackBlock {
+        left: IRS + 4,
+        right: IRS + 6,
+    };
+    assert_eq!(tcb.sack_blocks().as_slice(), [twice]);
 }
 
 #[test]
@@ -152,11 +159,19 @@ fn a_syn_in_the_window_is_challenged_and_challenges_are_few() {
     let mut tcb = established();
     let mut again = data(&tcb, 5, b"");
     again.flags.syn = true;
-    assert_eq!(take(&mut tcb, again.clone()).verdict, Verdict::Dropped);
-    assert!(tcb.ack.is_due_now());
-    tcb.on_ack_sent(WINDOW);
-    assert_eq!(take(&mut tcb, again).verdict, Verdict::Dropped);
-    assert!(!tcb.ack.is_due_now(), "RFC 5961 §7");
+    let mut challenges = 0;
+    for offset in [5, 0, WINDOW + 7, u32::MAX - 70_000]
+        .into_iter()
+        .cycle()
+        .take(100)
+    {
+        again.seq = tcb.rcv_nxt + offset;
+        assert_eq!(take(&mut tcb, again.clone()).verdict, Verdict::Dropped);
+        challenges += u64::from(tcb.ack.is_due_now());
+        tcb.on_ack_sent(WINDOW);
+    }
+    assert!((5..=10).contains(&challenges), "RFC 5961 §7: {challenges}");
+    assert_eq!(tcb.ack_limits.challenges_sent(), challenges);
     assert_eq!(tcb.state, TcpState::Established);
 }
 
