@@ -49,7 +49,7 @@ impl Tcb {
         self.queue_syn(now);
     }
 
-    fn new(now: Instant, config: TcbConfig) -> Self {
+    pub(super) fn new(now: Instant, config: TcbConfig) -> Self {
         Self {
             state: TcpState::Closed,
             iss: config.iss,

@@ -41,9 +41,12 @@ fn process_text(tcb: &mut Tcb, segment: &mut Segment, arrival: &mut Arrival) {
         seq = tcb.rcv_nxt;
     }
     let room = usize::try_from(tcb.rcv_edge.distance_from(seq)).unwrap_or(0);
-    payload.truncate(room);
-    if payload.is_empty() {
+    if payload.len() > room {
+        // The peer must learn where the window ends.
+        payload.truncate(room);
         tcb.ack.require_now();
+    }
+    if payload.is_empty() {
         return;
     }
     let offset = offset_of(tcb, seq);

@@ -1,4 +1,17 @@
 //! One TCB against segments made by hand: the checks of RFC 9293 §3.10.7.4 and RFC 5961.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | what the others share, and losses |
+//! | `matrix` | every state times every kind of segment, as one table |
+//! | `options` | timestamps, PAWS, window scale |
+//! | `sack` | SACK and DSACK of what we receive |
+//! | `states` | open and close in all orders |
+
+mod matrix;
+mod options;
+mod sack;
+mod states;
 
 use super::loss::Expired;
 use super::receive::{Arrival, Verdict, receive};
