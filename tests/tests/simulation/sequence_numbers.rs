@@ -120,8 +120,8 @@ fn both_hosts_connect_at_once() {
             world.add_wire(
                 (hosts[0], interfaces[0]),
                 (hosts[1], interfaces[1]),
-                link().lossy(loss.clone()),
-                link().lossy(loss.clone()),
+                link().lossy(loss),
+                link().lossy(loss),
             );
             let connect = |end: usize| Connect {
                 at: Instant::ZERO,

@@ -231,9 +231,10 @@ fn at(_: &Tcb, seq: SeqNum, payload: &'static [u8]) -> Segment {
 
 /// A segment as it usually is: it acknowledges nothing new.
 fn text_at(tcb: &Tcb, seq: SeqNum, payload: &'static [u8]) -> Segment {
-    let ack = match tcb.state {
-        TcpState::SynReceived => tcb.snd_nxt,
-        _ => tcb.snd_una,
+    let ack = if tcb.state == TcpState::SynReceived {
+        tcb.snd_nxt
+    } else {
+        tcb.snd_una
     };
     acking(at(tcb, seq, payload), ack)
 }

@@ -85,7 +85,7 @@ impl Pair {
     /// Sends crosswise until both are silent; `passes` may lose a packet of an end.
     fn exchange(&mut self, mut passes: impl FnMut(usize, &Segment) -> bool) {
         for _ in 0..20 {
-            self.now = self.now + Duration::from_millis(10);
+            self.now += Duration::from_millis(10);
             // Both speak before either listens: everything crosses.
             let packets = [self.poll(0), self.poll(1)];
             if packets.iter().all(Vec::is_empty) {
@@ -121,8 +121,10 @@ impl Pair {
 fn both_ends_may_open_at_once() {
     let mut pair = Pair::opening_at_once();
     let mut syns = Vec::new();
+    let mut echoes = Vec::new();
     pair.exchange(|from, segment| {
         if segment.flags.syn {
+            echoes.push(segment.options.timestamps.unwrap().echo);
             syns.push((from, segment.seq, segment.ack.is_some()));
         }
         true
@@ -138,6 +140,8 @@ fn both_ends_may_open_at_once() {
             (1, IRS, true)
         ]
     );
+    // It echoes the timestamp of the peer's SYN, the second of which has wrapped.
+    assert_eq!(echoes, [0, 0, 1006, 1010]);
     for (tcb, other) in [
         (&pair.ends[0], &pair.ends[1]),
         (&pair.ends[1], &pair.ends[0]),
