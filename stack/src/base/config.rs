@@ -100,6 +100,9 @@ pub struct ConnectionConfig {
     /// Time without any acknowledgment after which a subflow is given up (RFC 5482), and without
     /// any at the data level after which the connection is.
     pub user_timeout: Duration,
+    /// How long an acknowledgment may wait for data to go with; half a second at most
+    /// (RFC 9293 §3.8.6.3).
+    pub delayed_ack: Duration,
     /// Time a connection outlives its last subflow, for a new one to revive it.
     pub close_timeout: Duration,
 }
@@ -119,6 +122,7 @@ impl Default for ConnectionConfig {
             ecn: EcnPolicy::Accept,
             pacing: true,
             user_timeout: Duration::from_secs(100),
+            delayed_ack: Duration::from_millis(40),
             close_timeout: Duration::from_secs(60),
         }
     }

@@ -43,6 +43,17 @@ impl RangeSet {
         (offset < end).then_some(start..end)
     }
 
+    /// The first part of `range` that is in the set.
+    #[must_use]
+    pub fn first_overlap(&self, range: &Range<u64>) -> Option<Range<u64>> {
+        if let Some(known) = self.range_containing(range.start) {
+            let overlap = range.start..known.end.min(range.end);
+            return (!overlap.is_empty()).then_some(overlap);
+        }
+        let (&start, &end) = self.ranges.range(range.clone()).next()?;
+        Some(start..end.min(range.end))
+    }
+
     /// Adds a range, joining it with those that it overlaps or touches.
     pub fn insert(&mut self, range: Range<u64>) {
         if range.is_empty() {
@@ -130,6 +141,16 @@ mod tests {
             let mut model = BTreeSet::new();
             for (insert, start, len) in steps {
                 let range = start..start + len;
+                let held: Vec<u64> = range.clone().filter(|o| model.contains(o)).collect();
+                let first = set.first_overlap(&range);
+                prop_assert_eq!(
+                    first.clone().map(|first| first.start),
+                    held.first().copied()
+                );
+                if let Some(first) = first {
+                    prop_assert!(first.clone().all(|offset| model.contains(&offset)));
+                    prop_assert!(first.end == range.end || !model.contains(&first.end));
+                }
                 if insert {
                     set.insert(range.clone());
                     model.extend(range);

@@ -33,11 +33,20 @@ impl IsnGenerator {
         self.hash(tuple, 1)
     }
 
+    /// A secret number for each pair of addresses.
+    pub(super) fn seed(&self, tuple: &FourTuple) -> u64 {
+        self.long_hash(tuple, 2)
+    }
+
     fn hash(&self, tuple: &FourTuple, purpose: u8) -> u32 {
+        saturating_u32(self.long_hash(tuple, purpose) >> 32)
+    }
+
+    fn long_hash(&self, tuple: &FourTuple, purpose: u8) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.secret);
         write_tuple(&mut hasher, tuple);
         hasher.write_u8(purpose);
-        saturating_u32(hasher.finish() >> 32)
+        hasher.finish()
     }
 }
 

@@ -403,6 +403,8 @@ impl Endpoint {
             user_timeout: config.user_timeout,
             congestion: config.congestion,
             time_wait: self.config.time_wait,
+            delayed_ack: config.delayed_ack,
+            seed: self.isn.seed(tuple),
         }
     }
 }

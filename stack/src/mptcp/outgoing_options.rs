@@ -1,7 +1,20 @@
 //! The options of each kind of segment within 40 bytes (protocol reference 1.6, 1.7).
 //!
-//! What yields when space is short: SACK blocks first, then signals (they wait for an
-//! acknowledgment of their own), never a mapping.
+//! Owns which option yields when space is short, and the room that is left for payload. It never
+//! decides what is to be said. The rule, from what always goes to what goes last:
+//!
+//! 1. Timestamps, once negotiated, go on every segment but an RST (RFC 7323 §3.2). The one
+//!    exception is a signal that has no room beside them: the announcement of an IPv6 address with
+//!    a port in version 1 takes 32 bytes. It goes alone, on an acknowledgment without timestamps,
+//!    which a strict peer drops and Linux takes. (We take such segments too.)
+//! 2. A mapping goes with its bytes, whatever else there is: the payload is sized so that it fits.
+//! 3. What the handshake owes, MP_CAPABLE or MP_JOIN, takes the place of the DATA_ACK.
+//! 4. A signal (ADD_ADDR, REMOVE_ADDR, MP_PRIO, MP_FAIL, MP_FASTCLOSE) waits for an acknowledgment
+//!    of its own. Addresses that do not fit into one REMOVE_ADDR go in a second.
+//! 5. The DATA_ACK yields to a signal. If it does, and an acknowledgment was owed, that one goes
+//!    out behind the signal.
+//! 6. SACK blocks take what is left, from the first on (see [`Tcb::sack_blocks`]): beside data
+//!    that is nothing, so what is out of order is told by an acknowledgment of its own.
 
 use super::handshake::Session;
 use super::mapping::{Announcement, SentMapping};
@@ -10,9 +23,12 @@ use crate::base::time::Instant;
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{Dss, MptcpOption, WireMapping, WireSeq};
 use crate::wire::tcp_option::OptionWriter;
+use smallvec::SmallVec;
 
 /// Bytes of timestamps with padding.
 const TIMESTAMPS_LEN: usize = 12;
+/// REMOVE_ADDR before its first id (RFC 6824 §3.4.2).
+const REMOVE_ADDR_HEAD: usize = 3;
 
 /// MSS, SACK-permitted, timestamps and window scale, and the MPTCP option of a SYN or SYN/ACK:
 /// at most 36 bytes.
@@ -51,6 +67,40 @@ pub fn of_segment(tcb: &Tcb, now: Instant) -> OptionWriter {
         let _ = options.timestamps(timestamps);
     }
     options
+}
+
+/// A signal, and what of it must go with another segment.
+#[must_use]
+pub fn of_signal(
+    tcb: &Tcb,
+    now: Instant,
+    signal: &MptcpOption,
+) -> (OptionWriter, Option<MptcpOption>) {
+    let mut options = of_segment(tcb, now);
+    if let MptcpOption::RemoveAddr(ids) = signal {
+        let room = options.remaining() - REMOVE_ADDR_HEAD;
+        let (first, rest) = ids.split_at(room.min(ids.len()));
+        // As many as there is room for.
+        let _ = options.mptcp(&MptcpOption::RemoveAddr(SmallVec::from_slice(first)));
+        let rest = (!rest.is_empty()).then(|| MptcpOption::RemoveAddr(SmallVec::from_slice(rest)));
+        return (options, rest);
+    }
+    if options.mptcp(signal).is_err() {
+        options = OptionWriter::new();
+        // Every other option is at most 32 bytes long.
+        let _ = options.mptcp(signal);
+    }
+    (options, None)
+}
+
+/// What a segment without data says: what the handshake owes or a DATA_ACK, and SACK blocks in
+/// the room that is left.
+pub fn complete_acknowledgment(options: &mut OptionWriter, tcb: &Tcb, says: Option<&MptcpOption>) {
+    if let Some(option) = says {
+        // At most 24 bytes beside the timestamps.
+        let _ = options.mptcp(option);
+    }
+    options.sack(&tcb.sack_blocks());
 }
 
 /// The DATA_ACK as wide as the peer wants it (RFC 6824 §3.3.1).
@@ -111,3 +161,6 @@ pub fn max_payload(tcb: &Tcb, session: Option<&Session>) -> usize {
     // MP_CAPABLE with data takes 24 bytes, no more than the shortest of these with padding.
     tcb.mss.saturating_sub(timestamps + dss).max(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! Making a TCB from nothing or from a SYN, and reading the peer's SYN (RFC 9293 §3.5).
 
 use super::ack_policy::AckPolicy;
+use super::challenge_ack::AckLimits;
 use super::congestion;
 use super::ecn::Ecn;
 use super::pacing::Pacer;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
+use super::sack_report::SackReport;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
 use super::tail_loss::TailLoss;
@@ -15,10 +17,8 @@ use super::timers::{Timer, Timers};
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::buffer::assembler::Assembler;
-use crate::buffer::range_set::RangeSet;
 use crate::wire::packet::Segment;
 use crate::wire::tcp_option::TcpOptions;
-use smallvec::SmallVec;
 
 /// RFC 7323 §2.3: a larger shift counts as this.
 const MAX_SHIFT: u8 = 14;
@@ -42,13 +42,18 @@ impl Tcb {
     pub fn accept(now: Instant, config: TcbConfig, syn: &Segment) -> Self {
         let mut tcb = Self::new(now, config);
         tcb.state = TcpState::Listen;
-        tcb.transition(TcpEvent::ReceiveSyn);
-        tcb.read_syn(now, syn);
-        tcb.queue_syn(now);
+        tcb.answer_syn(now, syn);
         tcb
     }
 
-    fn new(now: Instant, config: TcbConfig) -> Self {
+    /// A SYN arrives in the state LISTEN (RFC 9293 §3.10.7.2).
+    pub(super) fn answer_syn(&mut self, now: Instant, syn: &Segment) {
+        self.transition(TcpEvent::ReceiveSyn);
+        self.read_syn(now, syn);
+        self.queue_syn(now);
+    }
+
+    pub(super) fn new(now: Instant, config: TcbConfig) -> Self {
         Self {
             state: TcpState::Closed,
             iss: config.iss,
@@ -71,9 +76,7 @@ impl Tcb {
             mss: usize::from(config.local_mss),
             scoreboard: Scoreboard::new(config.iss),
             assembler: Assembler::new(0),
-            out_of_order: RangeSet::new(),
-            recent_arrivals: SmallVec::new(),
-            duplicate: None,
+            sack_report: SackReport::default(),
             rtt: RttEstimator::default(),
             rack: Rack::new(config.iss),
             recovery: Recovery::Open,
@@ -90,7 +93,7 @@ impl Tcb {
             peer_fin: None,
             waiting_since: None,
             last_sent: now,
-            challenged_at: None,
+            ack_limits: AckLimits::new(config.seed),
             probe: false,
             syn_transmissions: 0,
             counters: RecoveryCounters::default(),
@@ -109,9 +112,11 @@ impl Tcb {
 
     /// Takes over the peer's sequence number and options from its SYN or SYN/ACK.
     pub(super) fn read_syn(&mut self, now: Instant, syn: &Segment) {
+        // What our own SYN has announced already, see `on_syn_sent`.
+        let announced = self.rcv_edge.distance_from(self.rcv_nxt).max(0);
         self.irs = syn.seq;
         self.rcv_nxt = syn.seq + 1;
-        self.rcv_edge = self.rcv_nxt;
+        self.rcv_edge = self.rcv_nxt + announced.unsigned_abs();
         self.timestamps.last_ack_sent = self.rcv_nxt;
         self.negotiate(now, &syn.options, syn.tuple.remote.is_ipv6());
         match syn.ack {

@@ -9,6 +9,7 @@
 
 pub mod ack_policy;
 mod acknowledge;
+pub mod challenge_ack;
 pub mod congestion;
 pub mod ecn;
 pub mod handshake;
@@ -18,6 +19,7 @@ pub mod rack;
 pub mod receive;
 pub mod recovery;
 pub mod rtt;
+pub mod sack_report;
 pub mod scoreboard;
 pub mod state;
 pub mod tail_loss;

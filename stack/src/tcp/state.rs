@@ -1,6 +1,13 @@
 //! The TCP state machine as one table (RFC 9293 §3.3.2, figure 5).
 //!
 //! Every change of a subflow's state goes through [`TcpState::next`]; nothing else assigns one.
+//! What each kind of segment leads to in each state is the snapshot of `tests/matrix.rs`.
+//!
+//! Not here are the edges of figure 5 that end where no TCB is: a listener is an object of the
+//! endpoint, so passive OPEN and CLOSE in LISTEN are too, and an RST in SYN-RECEIVED leaves the
+//! listener as it is. CLOSE in SYN-SENT and SYN-RECEIVED waits for ESTABLISHED, as what was
+//! written before it is to be sent (RFC 9293 §3.10.4 allows that in SYN-RECEIVED; in SYN-SENT an
+//! abort ends at once).
 
 /// A TCP state (RFC 9293 §3.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

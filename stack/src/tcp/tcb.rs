@@ -1,12 +1,14 @@
 //! The transmission control block: all variables of one TCP connection (RFC 9293 §3.3.1).
 
 use super::ack_policy::AckPolicy;
+use super::challenge_ack::AckLimits;
 use super::congestion::CongestionController;
 use super::ecn::Ecn;
 use super::pacing::Pacer;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
+use super::sack_report::SackReport;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
 use super::tail_loss::TailLoss;
@@ -16,8 +18,6 @@ use crate::base::config::EcnPolicy;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::assembler::Assembler;
-use crate::buffer::range_set::RangeSet;
-use smallvec::SmallVec;
 
 /// What both sides agreed on in their SYNs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,6 +66,11 @@ pub struct TcbConfig {
     pub congestion: CongestionAlgorithm,
     /// Length of TIME-WAIT.
     pub time_wait: Duration,
+    /// How long an acknowledgment may wait for company; at most
+    /// [`MAX_DELAY`](super::ack_policy::MAX_DELAY).
+    pub delayed_ack: Duration,
+    /// A secret number of this connection, for what must not be predicted from outside.
+    pub seed: u64,
 }
 
 /// How often recovery was needed.
@@ -136,11 +141,7 @@ pub struct Tcb {
     /// Bytes received out of order, by offset from the first payload byte.
     pub assembler: Assembler,
     /// The same as ranges, for SACK blocks.
-    pub out_of_order: RangeSet,
-    /// Offsets of the latest out-of-order arrivals, the latest first (RFC 2018 §4).
-    pub recent_arrivals: SmallVec<[u64; 4]>,
-    /// A duplicate to report first (RFC 2883 §4), as offsets.
-    pub duplicate: Option<(u64, u64)>,
+    pub sack_report: SackReport,
     /// Round-trip time.
     pub rtt: RttEstimator,
     /// Which segments count as lost.
@@ -173,8 +174,8 @@ pub struct Tcb {
     pub waiting_since: Option<Instant>,
     /// When data was last sent.
     pub last_sent: Instant,
-    /// When the last challenge acknowledgment was sent.
-    pub challenged_at: Option<Instant>,
+    /// How many acknowledgments strangers can make us send.
+    pub ack_limits: AckLimits,
     /// A window probe is to be sent.
     pub probe: bool,
     /// Times a SYN or SYN/ACK was sent.
@@ -238,7 +239,7 @@ impl Tcb {
         self.transition(TcpEvent::Reset);
         self.scoreboard.clear();
         self.assembler.clear();
-        self.out_of_order.clear();
+        self.sack_report.clear();
         self.timers.clear_all();
     }
 

@@ -14,8 +14,7 @@ use crate::base::num::{saturating_u32, saturating_usize};
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::wire::packet::{Flags, Payload};
-use crate::wire::tcp_option::{SackBlock, Timestamps};
-use smallvec::SmallVec;
+use crate::wire::tcp_option::Timestamps;
 
 /// A segment to send, without options.
 #[derive(Clone, Debug)]
@@ -346,40 +345,26 @@ impl Tcb {
         })
     }
 
-    /// The blocks to report, the most recent first (RFC 2018 §4), after a duplicate (RFC 2883).
+    /// A SYN without ACK has gone out with this window: the peer's SYN/ACK may bring text.
+    pub fn on_syn_sent(&mut self, window: u32) {
+        self.rcv_edge = self.rcv_nxt + window;
+    }
+
+    /// Acknowledgments mean something in this state (RFC 9293 §3.10.7.4).
     #[must_use]
-    pub fn sack_blocks(&self) -> SmallVec<[SackBlock; 4]> {
-        let mut blocks = SmallVec::new();
-        if !self.negotiated.sack {
-            return blocks;
-        }
-        let mut add = |start: u64, end: u64| {
-            let block = SackBlock {
-                left: self.receive_seq(start),
-                right: self.receive_seq(end),
-            };
-            if blocks.len() < 4 && !blocks.contains(&block) {
-                blocks.push(block);
-            }
-        };
-        if let Some((start, end)) = self.duplicate {
-            add(start, end);
-        }
-        if self.out_of_order.is_empty() {
-            return blocks;
-        }
-        for &arrival in &self.recent_arrivals {
-            if let Some(range) = self.out_of_order.range_containing(arrival) {
-                add(range.start, range.end);
-            }
-        }
-        blocks
+    pub fn can_acknowledge(&self) -> bool {
+        !matches!(
+            self.state,
+            TcpState::Closed | TcpState::Listen | TcpState::SynSent
+        )
     }
 
     /// A segment that acknowledges has gone out with this window.
     pub fn on_ack_sent(&mut self, window: u32) {
         self.ack.on_sent();
-        self.duplicate = None;
+        if !self.ack.is_bare_due() {
+            self.sack_report.on_reported();
+        }
         self.timers.clear(Timer::DelayedAck);
         self.timestamps.last_ack_sent = self.rcv_nxt;
         self.rcv_edge = self.rcv_edge.max(self.rcv_nxt + window);
@@ -388,8 +373,8 @@ impl Tcb {
     /// Starts the timer of an acknowledgment that waits for company.
     pub fn arm_delayed_ack(&mut self, now: Instant) {
         if self.ack.is_delayed() && !self.timers.is_set(Timer::DelayedAck) {
-            self.timers
-                .set(Timer::DelayedAck, now + ack_policy::MAX_DELAY);
+            let delay = self.config.delayed_ack.min(ack_policy::MAX_DELAY);
+            self.timers.set(Timer::DelayedAck, now + delay);
         }
     }
 

@@ -11,6 +11,7 @@ mod middleboxes;
 mod paths;
 mod plain_tcp;
 mod regressions;
+mod sequence_numbers;
 mod transfers;
 
 use std::time::Duration;

@@ -48,6 +48,8 @@ impl Sender {
             ecn: EcnPolicy::Accept,
             pacing: false,
             user_timeout: Duration::from_secs(100),
+            delayed_ack: Duration::from_millis(40),
+            seed: 1,
             time_wait: Duration::from_secs(60),
         };
         let mut syn = segment(IRS, None);

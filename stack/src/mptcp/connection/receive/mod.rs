@@ -90,10 +90,14 @@ impl Connection {
 
     /// Bytes ahead of a gap whose mapping could not be kept must not be acknowledged: they would
     /// never be sent on this subflow again, and there would be no way to tell where they belong.
+    /// The same holds for bytes of a SYN/ACK with MPTCP, which have no mapping.
     fn drop_unmappable(&self, index: usize, segment: &mut Segment) {
         let subflow = &self.subflows[index];
-        let ahead = segment.seq.after(subflow.tcb.rcv_nxt);
-        if ahead && subflow.received.is_full() && !segment.flags.syn && !segment.flags.rst {
+        let ahead = segment.seq.after(subflow.tcb.rcv_nxt)
+            && subflow.received.is_full()
+            && !segment.flags.syn;
+        let unmapped = segment.flags.syn && !segment.options.mptcp.is_empty();
+        if (ahead || unmapped) && !segment.flags.rst {
             segment.payload = Bytes::new();
             segment.flags.fin = false;
         }

@@ -18,6 +18,7 @@ use crate::mptcp::handshake::Protocol;
 use crate::mptcp::outgoing_options::{max_payload, of_segment, of_syn};
 use crate::mptcp::state::DataState;
 use crate::mptcp::subflow::{Role, Subflow};
+use crate::tcp::state::TcpState;
 use crate::tcp::transmit::Outgoing;
 use crate::wire::mptcp_option::MptcpOption;
 use crate::wire::packet::{SegmentHeader, Transmit, TransmitChecksum, emit};
@@ -160,9 +161,7 @@ impl Connection {
             let outgoing = self.subflows[index].tcb.window_probe();
             return Some(self.send_ack(now, index, outgoing, interfaces));
         }
-        if self.subflows[index].tcb.ack.is_due_now()
-            && self.subflows[index].tcb.state.is_synchronized()
-        {
+        if self.subflows[index].tcb.ack.is_due_now() && self.subflows[index].tcb.can_acknowledge() {
             let outgoing = self.subflows[index].tcb.bare_ack();
             return Some(self.send_ack(now, index, outgoing, interfaces));
         }
@@ -194,7 +193,11 @@ impl Connection {
     /// The MPTCP option of a subflow's SYN or SYN/ACK.
     fn syn_option(&self, subflow: &Subflow) -> Option<MptcpOption> {
         match (&subflow.role, &self.protocol) {
-            (Role::Initial, Protocol::Offered(offer)) if offer.on_syn => {
+            // A SYN/ACK of a simultaneous open leaves it off: neither version says who would be
+            // the initiator, so both sides go on as plain TCP.
+            (Role::Initial, Protocol::Offered(offer))
+                if offer.on_syn && subflow.tcb.state == TcpState::SynSent =>
+            {
                 Some(MptcpOption::Capable(offer.syn()))
             }
             (Role::Initial, Protocol::Answered(answer)) => {
@@ -265,6 +268,8 @@ impl Connection {
         let (field, window) = self.receive.announce_window(scale);
         if outgoing.ack.is_some() {
             subflow.tcb.on_ack_sent(window);
+        } else if outgoing.flags.syn {
+            subflow.tcb.on_syn_sent(window);
         }
         let offload = interfaces.capabilities(subflow.interface).checksum_offload;
         let header = SegmentHeader {

@@ -2,9 +2,9 @@
 
 use super::Interfaces;
 use crate::base::time::Instant;
-use crate::mptcp::connection::{Connection, Side};
+use crate::mptcp::connection::{Connection, Side, Signal};
 use crate::mptcp::handshake::Session;
-use crate::mptcp::outgoing_options::{data_ack, of_segment};
+use crate::mptcp::outgoing_options::{complete_acknowledgment, data_ack, of_segment, of_signal};
 use crate::mptcp::subflow::Role;
 use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
@@ -89,16 +89,19 @@ impl Connection {
             None => subflow.can_signal() && !subflow.stalled,
         })?;
         let signal = self.signals.remove(position)?;
-        let mut options = of_segment(&self.subflows[index].tcb, now);
-        let fits = options.mptcp(&signal.option).is_ok();
-        if !fits {
-            // RFC 8684 §3.4.1 with an IPv6 address and a port is too long beside timestamps; we
-            // never send that form.
-            return None;
+        let (mut options, rest) = of_signal(&self.subflows[index].tcb, now, &signal.option);
+        if let Some(option) = rest {
+            self.signals.insert(position, Signal { option, ..signal });
         }
-        self.add_data_ack(&mut options);
+        let policy = &self.subflows[index].tcb.ack;
+        let owed = policy.is_due_now() || policy.is_delayed();
+        let said = self.add_data_ack(&mut options);
         let outgoing = self.subflows[index].tcb.bare_ack();
-        Some(self.emit(index, outgoing, &options, None, interfaces))
+        let transmit = self.emit(index, outgoing, &options, None, interfaces);
+        if owed && !said {
+            self.subflows[index].tcb.ack.require_now();
+        }
+        Some(transmit)
     }
 
     pub(super) fn send_ack(
@@ -110,44 +113,47 @@ impl Connection {
     ) -> Transmit {
         let mut options = of_segment(&self.subflows[index].tcb, now);
         self.add_acknowledgment(&mut options, index);
+        self.subflows[index].tcb.ack.goes_bare();
         self.emit(index, outgoing, &options, None, interfaces)
     }
 
     /// What a segment without data says: the handshake's third packet, or DATA_ACK and SACK.
     pub(super) fn add_acknowledgment(&self, options: &mut OptionWriter, index: usize) {
-        let subflow = &self.subflows[index];
-        if let Some(session) = self.session() {
-            match &subflow.role {
-                Role::PreEstablished { hmac, .. } => {
-                    let _ = options.mptcp(&MptcpOption::Join(MpJoin::Ack {
-                        hmac: hmac.for_ack(),
-                    }));
-                    return;
-                }
-                Role::Initial if self.owes_third_ack(session) => {
-                    // Until the peer was heard with a DSS its view is unknown: the keys go on
-                    // every acknowledgment, as the third packet may have been lost.
-                    let _ = options.mptcp(&MptcpOption::Capable(session.third_ack()));
-                    return;
-                }
-                Role::Initial | Role::Joined | Role::Joining { .. } | Role::Answering { .. } => {}
+        let says = self.acknowledgment_option(index);
+        complete_acknowledgment(options, &self.subflows[index].tcb, says.as_ref());
+    }
+
+    fn acknowledgment_option(&self, index: usize) -> Option<MptcpOption> {
+        let session = self.session()?;
+        match &self.subflows[index].role {
+            Role::PreEstablished { hmac, .. } => Some(MptcpOption::Join(MpJoin::Ack {
+                hmac: hmac.for_ack(),
+            })),
+            // Until the peer was heard with a DSS its view is unknown: the keys go on every
+            // acknowledgment, as the third packet may have been lost.
+            Role::Initial if self.owes_third_ack(session) => {
+                Some(MptcpOption::Capable(session.third_ack()))
             }
+            // The peer has not joined yet: what goes out here answers a stray segment.
+            Role::Joining { .. } | Role::Answering { .. } => None,
+            Role::Initial | Role::Joined => Some(MptcpOption::Dss(self.data_ack_option(session))),
         }
-        self.add_data_ack(options);
-        options.sack(&subflow.tcb.sack_blocks());
     }
 
     pub(in crate::mptcp::connection) fn owes_third_ack(&self, session: &Session) -> bool {
         self.side == Side::Initiator && !session.confirmed
     }
 
-    fn add_data_ack(&self, options: &mut OptionWriter) {
-        if let Some(session) = self.session() {
-            let ack = data_ack(session, self.receive.data_ack());
-            let _ = options.dss(&Dss {
-                data_ack: Some(ack),
-                mapping: None,
-            });
+    /// False if it has no room.
+    fn add_data_ack(&self, options: &mut OptionWriter) -> bool {
+        self.session()
+            .is_none_or(|session| options.dss(&self.data_ack_option(session)).is_ok())
+    }
+
+    fn data_ack_option(&self, session: &Session) -> Dss {
+        Dss {
+            data_ack: Some(data_ack(session, self.receive.data_ack())),
+            mapping: None,
         }
     }
 }
