@@ -2,6 +2,7 @@
 
 use super::ack_policy::AckPolicy;
 use super::congestion::NewReno;
+use super::keepalive::Keepalive;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
@@ -83,6 +84,7 @@ impl Tcb {
             last_sent: now,
             challenged_at: None,
             probe: false,
+            keepalive: Keepalive::default(),
             syn_transmissions: 0,
             retransmissions: 0,
             bytes_sent: 0,

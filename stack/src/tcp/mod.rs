@@ -10,8 +10,10 @@
 pub mod ack_policy;
 pub mod congestion;
 pub mod handshake;
+pub mod keepalive;
 pub mod loss;
 pub mod receive;
+pub mod receive_rtt;
 pub mod recovery;
 pub mod rtt;
 pub mod scoreboard;

@@ -2,6 +2,7 @@
 
 use super::ack_policy::AckPolicy;
 use super::congestion::CongestionController;
+use super::keepalive::Keepalive;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
@@ -138,6 +139,8 @@ pub struct Tcb {
     pub challenged_at: Option<Instant>,
     /// A window probe is to be sent.
     pub probe: bool,
+    /// Whether the peer is still there.
+    pub keepalive: Keepalive,
     /// Times a SYN or SYN/ACK was sent.
     pub syn_transmissions: u32,
     /// Segments sent again.

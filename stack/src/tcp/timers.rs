@@ -12,11 +12,18 @@ pub enum Timer {
     DelayedAck,
     /// TIME-WAIT ends (RFC 9293 §3.6.1).
     TimeWait,
+    /// The peer may have been silent for too long (RFC 9293 §3.8.4).
+    Keepalive,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Retransmit, Self::DelayedAck, Self::TimeWait];
+    pub const ALL: [Self; 4] = [
+        Self::Retransmit,
+        Self::DelayedAck,
+        Self::TimeWait,
+        Self::Keepalive,
+    ];
 }
 
 /// The deadlines that are set.

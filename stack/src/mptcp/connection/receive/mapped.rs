@@ -234,7 +234,7 @@ impl Connection {
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
         } else if first && self.may_fall_back(index) {
             self.fall_back(now);
-        } else if waiting >= self.config.receive_buffer {
+        } else if waiting >= self.receive.capacity() {
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
         }
     }

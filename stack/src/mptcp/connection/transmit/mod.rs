@@ -59,6 +59,7 @@ impl Connection {
                 return Some(transmit);
             }
         }
+        self.note_limit_of_send_buffer();
         self.update_probe_timer(now);
         self.limit_waiting_for_the_peer(now);
         None
@@ -220,7 +221,7 @@ impl Connection {
         } else {
             subflow.tcb.negotiated.rcv_scale
         };
-        let (field, window) = self.receive.announce_window(scale);
+        let (field, window) = self.receive.announce_window(scale, subflow.tcb.mss);
         if outgoing.ack.is_some() {
             subflow.tcb.on_ack_sent(window);
         }
