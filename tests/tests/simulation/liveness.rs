@@ -98,6 +98,8 @@ fn a_probe_on_request_tells_how_it_went() {
     scenario.paths[1] = Path::symmetric(link().cut(at(10), None));
     let mut run = Run::of(scenario);
     let probe = |run: &mut Run, seconds: u64| -> Vec<(SubflowId, bool)> {
+        // Where nothing else will happen, time stands still.
+        run.world().at(at(seconds), |_| ());
         run.world().run_until(|_| false, at(seconds));
         let (now, id, client) = (run.world().now(), run.client_connection(), run.pair.client);
         let endpoint = run.world().endpoint_mut(client);
