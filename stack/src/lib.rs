@@ -27,7 +27,7 @@ pub mod wire;
 
 pub use base::config::{
     ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy, EndpointConfig,
-    InterfaceConfig, Version,
+    InterfaceConfig, Keepalive, Version,
 };
 pub use base::error::{
     AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,

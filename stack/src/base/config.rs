@@ -71,6 +71,29 @@ impl CongestionAlgorithm {
     }
 }
 
+/// When an idle subflow is probed, and when it counts as dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Silence of the peer before the first probe.
+    pub idle: Duration,
+    /// Between probes that are not answered.
+    pub interval: Duration,
+    /// Unanswered probes after which the subflow is closed.
+    pub probes: u32,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self {
+            // RFC 9293 §3.8.4: no less than two hours by default.
+            idle: Duration::from_secs(2 * 60 * 60),
+            interval: Duration::from_secs(75),
+            // One lost probe, or two, must not count as a dead peer (RFC 9293 §3.8.4).
+            probes: 9,
+        }
+    }
+}
+
 /// Settings of one connection, or of every connection a listener accepts.
 #[derive(Clone, Debug)]
 pub struct ConnectionConfig {
@@ -82,9 +105,11 @@ pub struct ConnectionConfig {
     pub checksum: ChecksumPolicy,
     /// Congestion control of each of its subflows.
     pub congestion: CongestionAlgorithm,
-    /// Bytes that may wait to be read, over all subflows: the largest receive window.
+    /// The most bytes that may wait to be read, over all subflows: the largest receive window. The
+    /// buffer starts small and grows up to this while the application keeps up with what arrives.
     pub receive_buffer: usize,
-    /// Bytes that may wait to be sent or acknowledged.
+    /// The most bytes that may wait to be sent or acknowledged. The buffer starts small and grows
+    /// up to this with what the paths can hold.
     pub send_buffer: usize,
     /// Send small writes at once, without waiting for acknowledgments (no Nagle).
     pub nodelay: bool,
@@ -97,12 +122,16 @@ pub struct ConnectionConfig {
     pub ecn: EcnPolicy,
     /// Spread each window over its round trip instead of sending it in one burst.
     pub pacing: bool,
+    /// Probe subflows that are idle (RFC 9293 §3.8.4: off unless the application asks for it).
+    pub keepalive: Option<Keepalive>,
     /// Time without any acknowledgment after which a subflow is given up (RFC 5482), and without
-    /// any at the data level after which the connection is.
+    /// any at the data level after which the connection is. `Duration::MAX` stands for never.
     pub user_timeout: Duration,
     /// How long an acknowledgment may wait for data to go with; half a second at most
     /// (RFC 9293 §3.8.6.3).
     pub delayed_ack: Duration,
+    /// The same for the SYN of a new connection.
+    pub connect_timeout: Duration,
     /// Time a connection outlives its last subflow, for a new one to revive it.
     pub close_timeout: Duration,
 }
@@ -114,14 +143,22 @@ impl Default for ConnectionConfig {
             version: Version::V0,
             checksum: ChecksumPolicy::Accept,
             congestion: CongestionAlgorithm::default(),
-            receive_buffer: 4 << 20,
-            send_buffer: 4 << 20,
+            // Twice the bandwidth-delay product of 1 Gbit/s and 250 ms. Only what the path and the
+            // reader need is ever used, so the limit can be generous; it bounds what a peer can
+            // make us hold by sending fast over a long path to an application that reads.
+            receive_buffer: 64 << 20,
+            // RFC 8684 §3.3.5: no less than the receive buffer.
+            send_buffer: 64 << 20,
             nodelay: false,
             max_subflows: 8,
             syn_tries_with_mptcp: 3,
             ecn: EcnPolicy::Accept,
             pacing: true,
+            keepalive: None,
+            // RFC 9293 §3.8.3: R2 is at least 100 seconds,
             user_timeout: Duration::from_secs(100),
+            // and for a SYN at least 3 minutes.
+            connect_timeout: Duration::from_secs(180),
             delayed_ack: Duration::from_millis(40),
             close_timeout: Duration::from_secs(60),
         }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `mod` | the endpoint: input, output, getters |
 //! | `commands` | what the application asks for |
+//! | `tuning` | settings of a connection that lives |
 //! | `incoming` | SYNs and strays |
 //! | `connections` | the table of connections, turns and deadlines |
 //! | `demux` | four-tuples and tokens |
@@ -21,6 +22,7 @@ mod isn;
 mod listener;
 mod ports;
 mod reset;
+mod tuning;
 
 use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
 use crate::base::error::CloseReason;
@@ -59,6 +61,8 @@ pub enum Event {
     Flushed(ConnectionId),
     /// A further subflow is usable.
     SubflowEstablished(ConnectionId, SubflowId),
+    /// A probe by `probe_subflow` was answered, or was not.
+    SubflowProbed(ConnectionId, SubflowId, bool),
     /// A subflow ended.
     SubflowClosed(ConnectionId, SubflowId),
     /// A connection became plain TCP.
@@ -78,6 +82,7 @@ impl Event {
             | Self::Writable(id)
             | Self::Flushed(id)
             | Self::SubflowEstablished(id, _)
+            | Self::SubflowProbed(id, _, _)
             | Self::SubflowClosed(id, _)
             | Self::FellBack(id)
             | Self::Closed(id, _) => Some(id),
@@ -291,6 +296,9 @@ impl Endpoint {
             Effect::SubflowEstablished(subflow) => {
                 self.tell(id, Event::SubflowEstablished(id, subflow));
             }
+            Effect::SubflowProbed(subflow, answered) => {
+                self.tell(id, Event::SubflowProbed(id, subflow, answered));
+            }
             Effect::SubflowClosed(subflow, tuple) => {
                 self.demux.remove(tuple, id, subflow);
                 self.tell(id, Event::SubflowClosed(id, subflow));
@@ -400,8 +408,9 @@ impl Endpoint {
             timestamp_offset: self.isn.timestamp_offset(tuple),
             ecn: config.ecn,
             pacing: config.pacing,
-            user_timeout: config.user_timeout,
             congestion: config.congestion,
+            // Until the handshake is complete; then the connection sets its own.
+            user_timeout: config.connect_timeout,
             time_wait: self.config.time_wait,
             delayed_ack: config.delayed_ack,
             seed: self.isn.seed(tuple),

@@ -1,8 +1,10 @@
-//! The receiving half of the data level: reassembly across subflows, the shared window, what the
-//! application has yet to read (RFC 6824 §3.3.4).
+//! The receiving half of the data level: reassembly across subflows, and what the application has
+//! yet to read (RFC 6824 §3.3.4). How much may come is [`super::receive_window`]'s business.
 
-use crate::base::num::{saturating_u16, saturating_u32, saturating_usize};
+use super::receive_window::{Place, ReceiveWindow};
+use crate::base::num::saturating_usize;
 use crate::base::seq::DataSeq;
+use crate::base::time::{Duration, Instant};
 use crate::buffer::assembler::Assembler;
 use bytes::{Buf as _, Bytes};
 use std::collections::VecDeque;
@@ -22,27 +24,25 @@ pub struct DataReceive {
     /// In-order bytes that wait to be read.
     queue: VecDeque<Bytes>,
     queued: usize,
-    /// Largest right edge announced.
-    edge: u64,
+    window: ReceiveWindow,
     /// Where the stream ends, once the peer said so.
     fin: Option<u64>,
     fin_reached: bool,
-    capacity: usize,
 }
 
 impl DataReceive {
-    /// Waits for data; `idsn` is the peer's, known later on some connections.
+    /// Waits for data; `idsn` is the peer's, known later on some connections. At most `limit` bytes
+    /// will wait to be read.
     #[must_use]
-    pub fn new(idsn: DataSeq, capacity: usize) -> Self {
+    pub fn new(idsn: DataSeq, limit: usize) -> Self {
         Self {
             first: idsn + 1,
             assembler: Assembler::new(0),
             queue: VecDeque::new(),
             queued: 0,
-            edge: 0,
+            window: ReceiveWindow::new(limit),
             fin: None,
             fin_reached: false,
-            capacity,
         }
     }
 
@@ -98,7 +98,7 @@ impl DataReceive {
         let limit = self
             .fin
             .unwrap_or(u64::MAX)
-            .min(self.edge.max(self.limit()));
+            .min(self.window.acceptable(self.place()));
         bytes.truncate(saturating_usize(limit.saturating_sub(offset)));
         if bytes.is_empty() {
             return false;
@@ -162,29 +162,37 @@ impl DataReceive {
         filled
     }
 
-    /// The window to announce now with this scale: the field and the bytes it stands for.
-    ///
-    /// The right edge never moves left (RFC 6824 §3.3.4), so where the scale would cut off a
-    /// part of what was announced before, the field is rounded up.
-    pub fn announce_window(&mut self, scale: u8) -> (u16, u32) {
-        let next = self.assembler.next_offset();
-        let unit = (1_u64 << scale) - 1;
-        let free = self.limit().saturating_sub(next) >> scale;
-        let kept = (self.edge.saturating_sub(next) + unit) >> scale;
-        let field = saturating_u16(free.max(kept));
-        let window = u64::from(field) << scale;
-        self.edge = self.edge.max(next + window);
-        (field, saturating_u32(window))
+    /// Bytes that may wait to be read now.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.window.capacity()
     }
 
-    /// True if the window has grown so much since it was announced that the peer should hear
-    /// of it (RFC 9293 §3.8.6.2.2).
+    /// The window to announce now: see [`ReceiveWindow::announce`].
+    pub fn announce_window(&mut self, scale: u8, mss: usize) -> (u16, u32) {
+        self.window.announce(self.place(), scale, mss)
+    }
+
+    /// The peer should hear of the window now: see [`ReceiveWindow::should_announce`].
     #[must_use]
     pub fn should_announce(&self, mss: usize) -> bool {
-        let announced = self.edge.saturating_sub(self.assembler.next_offset());
-        let growth = self.limit().saturating_sub(self.edge);
-        let step = (self.capacity / 2).min(2 * mss) as u64;
-        growth >= step && (growth >= announced || growth >= self.capacity as u64 / 4)
+        self.window.should_announce(self.place(), mss)
+    }
+
+    /// [`Self::end_round`] is due.
+    #[must_use]
+    pub fn is_round_over(&self, now: Instant) -> bool {
+        self.window.is_round_over(now, self.assembler.next_offset())
+    }
+
+    /// See [`ReceiveWindow::end_round`].
+    pub fn end_round(&mut self, now: Instant, rtt: Option<Duration>) {
+        self.window.end_round(now, self.place(), rtt);
+    }
+
+    /// See [`ReceiveWindow::shorten_round`].
+    pub fn shorten_round(&mut self, rtt: Duration) {
+        self.window.shorten_round(rtt);
     }
 
     /// Drops everything that waits.
@@ -194,10 +202,12 @@ impl DataReceive {
         self.queued = 0;
     }
 
-    /// The right edge that the buffer allows.
-    fn limit(&self) -> u64 {
-        let read = self.assembler.next_offset() - self.queued as u64;
-        read + self.capacity as u64
+    fn place(&self) -> Place {
+        let received = self.assembler.next_offset();
+        Place {
+            read: received - self.queued as u64,
+            received,
+        }
     }
 
     fn enqueue(&mut self, bytes: Bytes) {
@@ -227,7 +237,7 @@ mod tests {
 
     fn receiver(capacity: usize) -> DataReceive {
         let mut receive = DataReceive::new(DataSeq(u64::MAX - 1), capacity);
-        receive.announce_window(0);
+        receive.announce_window(0, 2);
         receive
     }
 
@@ -250,22 +260,22 @@ mod tests {
     fn the_window_shrinks_only_by_what_arrives_and_data_beyond_it_is_dropped() {
         let mut receive = receiver(10);
         assert!(receive.insert(at(0), Bytes::from_static(b"123456")));
-        assert_eq!(receive.announce_window(0), (4, 4));
+        assert_eq!(receive.announce_window(0, 2), (4, 4));
         receive.insert(at(6), Bytes::from_static(b"789abcdef"));
         assert_eq!(receive.readable(), 10);
-        assert_eq!(receive.announce_window(0), (0, 0));
+        assert_eq!(receive.announce_window(0, 2), (0, 0));
         assert!(!receive.should_announce(2));
         receive.read_chunk(100);
         assert!(receive.should_announce(2));
-        assert_eq!(receive.announce_window(0), (6, 6));
+        assert_eq!(receive.announce_window(0, 2), (6, 6));
     }
 
     #[test]
     fn rounding_to_the_scale_never_moves_the_edge_back() {
         let mut receive = DataReceive::new(DataSeq(0), 1024);
-        assert_eq!(receive.announce_window(7), (8, 1024));
+        assert_eq!(receive.announce_window(7, 2), (8, 1024));
         receive.insert(DataSeq(1), Bytes::from_static(b"x"));
-        assert_eq!(receive.announce_window(7), (8, 1024));
+        assert_eq!(receive.announce_window(7, 2), (8, 1024));
     }
 
     #[test]

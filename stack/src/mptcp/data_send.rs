@@ -1,6 +1,7 @@
 //! The sending half of the data level: what is written, sent, acknowledged, to be sent again
 //! elsewhere (RFC 6824 §3.3.2, §3.3.3, §3.3.6).
 
+use super::small_segments::Situation;
 use crate::base::num::saturating_usize;
 use crate::base::seq::DataSeq;
 use crate::buffer::range_set::RangeSet;
@@ -8,6 +9,11 @@ use crate::buffer::send_buffer::SendBuffer;
 use crate::wire::packet::Payload;
 use bytes::Bytes;
 use std::ops::Range;
+
+/// The buffer of a new connection. A writer that is faster than the path fills it at once and then
+/// waits behind it, so it is no more than lets the first round trips go at full speed: twice the
+/// initial window (RFC 6928), doubled twice.
+pub const INITIAL_CAPACITY: usize = 128 << 10;
 
 /// Our DATA_FIN (or, on plain TCP, our FIN).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +59,29 @@ pub struct DataSend {
     reinject: RangeSet,
     reinjected: u64,
     fin: DataFin,
+    /// The largest window the peer announced.
+    largest_window: u64,
+    /// A small segment waited long enough: the next one may go whatever its size.
+    overridden: bool,
     capacity: usize,
+    limit: usize,
+}
+
+/// What a subflow can take.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer {
+    /// Payload of a full segment.
+    pub segment: usize,
+    /// Bytes there is room for at once: more than a segment if the device cuts.
+    pub room: usize,
+    /// Small segments wait for acknowledgments (RFC 9293 §3.7.4).
+    pub nagle: bool,
 }
 
 impl DataSend {
-    /// Nothing written yet.
+    /// Nothing written yet; the buffer grows to `limit` bytes at most.
     #[must_use]
-    pub fn new(idsn: DataSeq, capacity: usize) -> Self {
+    pub fn new(idsn: DataSeq, limit: usize) -> Self {
         Self {
             first: idsn + 1,
             buffer: SendBuffer::new(),
@@ -68,7 +90,10 @@ impl DataSend {
             reinject: RangeSet::new(),
             reinjected: 0,
             fin: DataFin::Open,
-            capacity,
+            largest_window: 0,
+            overridden: false,
+            capacity: limit.min(INITIAL_CAPACITY),
+            limit,
         }
     }
 
@@ -112,6 +137,24 @@ impl DataSend {
     #[must_use]
     pub fn room(&self) -> usize {
         self.capacity.saturating_sub(self.buffer.len())
+    }
+
+    /// Bytes that may wait to be sent or acknowledged now.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Lets the buffer hold so much, up to its limit; it never shrinks.
+    pub fn grow(&mut self, capacity: usize) {
+        self.capacity = self.capacity.max(capacity.min(self.limit));
+    }
+
+    /// An eighth of the buffer is free: worth waking a writer for. Doing so for every acknowledged
+    /// segment would cost more than it brings.
+    #[must_use]
+    pub fn has_room_to_wake(&self) -> bool {
+        self.room() >= (self.capacity / 8).max(1)
     }
 
     /// Takes what there is room for; returns how much.
@@ -166,36 +209,55 @@ impl DataSend {
         !self.reinject.is_empty()
     }
 
-    /// The next range to send, of at most `max` bytes: reinjections first, then new data within
-    /// the peer's window. `hold_small` keeps back a last segment that is not full while earlier
-    /// data is unacknowledged (RFC 9293 §3.7.4, at the data level).
-    pub fn next_chunk(&mut self, max: usize, hold_small: bool) -> Option<Chunk> {
-        if max == 0 {
-            return None;
-        }
+    /// The next range to send: reinjections first, then new data within the peer's window. What is
+    /// less than a segment may have to wait: see [`super::small_segments`].
+    pub fn next_chunk(&mut self, offer: Offer) -> Option<Chunk> {
         if let Some(range) = self.reinject.first() {
-            let len = saturating_usize(range.end - range.start).min(max);
+            let len = saturating_usize(range.end - range.start).min(offer.room);
+            if len == 0 {
+                return None;
+            }
             self.reinject.remove(range.start..range.start + len as u64);
             self.reinjected += len as u64;
+            self.overridden = false;
             return Some(self.chunk(range.start, len));
         }
-        let unsent = saturating_usize(self.end() - self.next);
         let window = saturating_usize(self.edge.saturating_sub(self.next));
-        let len = unsent.min(window).min(max);
+        let situation = Situation {
+            waiting: saturating_usize(self.end() - self.next),
+            usable: window.min(offer.room),
+            segment: offer.segment,
+            outstanding: self.una() < self.next,
+            nagle: offer.nagle && self.fin == DataFin::Open,
+            largest_window: self.largest_window,
+            overridden: self.overridden,
+        };
+        let len = situation.sendable();
         if len == 0 {
-            return None;
-        }
-        // Silly window avoidance of the sender (RFC 9293 §3.8.6.2.1), and Nagle: a part of a
-        // segment goes only if it is all there is, or nothing is outstanding.
-        let small = len < max;
-        let everything = len == unsent;
-        let idle = self.una() == self.next;
-        if small && !idle && (!everything || (hold_small && self.fin == DataFin::Open)) {
             return None;
         }
         let chunk = self.chunk(self.next, len);
         self.next += len as u64;
+        self.overridden = false;
         Some(chunk)
+    }
+
+    /// A subflow without anything in flight, but with room for less than a segment, may be used:
+    /// its window will not become better by waiting (RFC 9293 §3.8.6.2.1).
+    #[must_use]
+    pub fn may_use_small_room(&self, room: usize, largest_window: u32) -> bool {
+        let waiting = match self.reinject.first() {
+            Some(range) => range.end - range.start,
+            None => self.end() - self.next,
+        };
+        let room = room as u64;
+        room > 0 && (self.overridden || waiting <= room || room >= u64::from(largest_window / 2))
+    }
+
+    /// The override timer of RFC 9293 §3.8.6.2.1 has expired: the next segment may be small.
+    /// Returns false if that had been said before and changed nothing.
+    pub fn override_small(&mut self) -> bool {
+        !core::mem::replace(&mut self.overridden, true)
     }
 
     /// Takes a DATA_ACK with the window of the same segment. Returns whether it acknowledged
@@ -210,6 +272,7 @@ impl DataSend {
             return false;
         }
         self.edge = self.edge.max(acked + window);
+        self.largest_window = self.largest_window.max(window);
         let mut progress = acked > self.una();
         if fin_sent && acked == sent {
             progress |= self.fin == DataFin::Sent;
@@ -265,6 +328,14 @@ impl DataSend {
 mod tests {
     use super::*;
 
+    fn segments_of(segment: usize) -> Offer {
+        Offer {
+            segment,
+            room: segment,
+            nagle: true,
+        }
+    }
+
     fn sender(edge: u64) -> DataSend {
         let mut send = DataSend::new(DataSeq(99), 1000);
         assert!(!send.acknowledge(DataSeq(100), edge));
@@ -275,12 +346,16 @@ mod tests {
     fn chunks_follow_the_window_and_leave_on_acknowledgment() {
         let mut send = sender(150);
         assert_eq!(send.write(&[7; 2000]), 1000);
-        let first = send.next_chunk(100, true).unwrap();
+        let first = send.next_chunk(segments_of(100)).unwrap();
         assert_eq!((first.offset, first.len, first.last), (0, 100, false));
         // 50 bytes of window are less than a segment while data is outstanding.
-        assert!(send.next_chunk(100, true).is_none());
+        assert!(send.next_chunk(segments_of(100)).is_none());
         assert!(send.acknowledge(DataSeq(200), 50));
-        assert_eq!(send.next_chunk(100, true).unwrap().len, 50);
+        // Nor is it half of the largest one: it waits for more, or for the override timer.
+        assert!(send.next_chunk(segments_of(100)).is_none());
+        assert!(send.override_small());
+        assert!(!send.override_small(), "the timer expired again");
+        assert_eq!(send.next_chunk(segments_of(100)).unwrap().len, 50);
         assert_eq!(send.room(), 100);
         // Beyond what was sent, or older than what is acknowledged: ignored.
         assert!(!send.acknowledge(DataSeq(251), 500));
@@ -292,10 +367,10 @@ mod tests {
     fn a_small_rest_waits_unless_finished() {
         let mut send = sender(1000);
         send.write(&[1; 150]);
-        assert_eq!(send.next_chunk(100, true).unwrap().len, 100);
-        assert!(send.next_chunk(100, true).is_none());
+        assert_eq!(send.next_chunk(segments_of(100)).unwrap().len, 100);
+        assert!(send.next_chunk(segments_of(100)).is_none());
         send.finish();
-        let rest = send.next_chunk(100, true).unwrap();
+        let rest = send.next_chunk(segments_of(100)).unwrap();
         assert_eq!((rest.len, rest.data_fin), (50, true));
     }
 
@@ -303,14 +378,28 @@ mod tests {
     fn reinjection_comes_first_and_skips_what_was_acknowledged() {
         let mut send = sender(1000);
         send.write(&[1; 300]);
-        while send.next_chunk(100, true).is_some() {}
+        while send.next_chunk(segments_of(100)).is_some() {}
         send.reinject(0..250);
         send.acknowledge(DataSeq(150), 1000);
-        let again = send.next_chunk(100, true).unwrap();
+        let again = send.next_chunk(segments_of(100)).unwrap();
         assert_eq!((again.offset, again.len), (50, 100));
         send.acknowledge(DataSeq(400), 1000);
-        assert!(send.next_chunk(100, true).is_none());
+        assert!(send.next_chunk(segments_of(100)).is_none());
         assert_eq!(send.bytes_reinjected(), 100);
+    }
+
+    #[test]
+    fn the_buffer_grows_to_its_limit_and_no_further() {
+        let mut send = DataSend::new(DataSeq(99), 1 << 20);
+        assert_eq!(send.write(&[0; 1 << 21]), INITIAL_CAPACITY);
+        assert!(!send.has_room_to_wake());
+        send.grow(INITIAL_CAPACITY / 2);
+        assert_eq!(send.capacity(), INITIAL_CAPACITY);
+        send.grow(INITIAL_CAPACITY * 2);
+        assert!(send.has_room_to_wake());
+        assert_eq!(send.write(&[0; 1 << 21]), INITIAL_CAPACITY);
+        send.grow(usize::MAX);
+        assert_eq!(send.capacity(), 1 << 20);
     }
 
     #[test]
@@ -318,7 +407,7 @@ mod tests {
         let mut send = sender(1000);
         send.write(b"x");
         send.finish();
-        send.next_chunk(10, true).unwrap();
+        send.next_chunk(segments_of(10)).unwrap();
         assert!(send.is_fin_due());
         send.fin_sent();
         send.acknowledge(DataSeq(101), 1000);

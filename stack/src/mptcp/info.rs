@@ -40,6 +40,14 @@ pub struct ConnectionInfo {
     pub bytes_received: u64,
     /// Bytes sent again on another subflow.
     pub bytes_reinjected: u64,
+    /// Bytes that may wait to be sent or acknowledged now; grows up to the setting.
+    pub send_capacity: usize,
+    /// Times that a subflow could have taken more, and a writer waited for room in the buffer.
+    pub send_buffer_limited: u64,
+    /// Bytes that may wait to be read now; grows up to the setting.
+    pub receive_capacity: usize,
+    /// Bytes that wait to be read.
+    pub unread: usize,
     /// Why it ended, if it did.
     pub closed: Option<CloseReason>,
 }

@@ -15,6 +15,8 @@ pub mod key;
 pub mod mapping;
 pub mod outgoing_options;
 pub mod path_manager;
+pub mod receive_window;
 pub mod scheduler;
+pub mod small_segments;
 pub mod state;
 pub mod subflow;

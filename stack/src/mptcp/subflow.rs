@@ -5,6 +5,7 @@ use super::mapping::{ReceivedMappings, SentMappings};
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
+use crate::tcp::receive_rtt::ReceiveRtt;
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpTcpRst, Nonce};
@@ -69,6 +70,10 @@ pub struct Subflow {
     pub stalled: bool,
     /// Window probes since the last segment that came back.
     pub unanswered_probes: u32,
+    /// When the first of them was sent.
+    pub probed_since: Option<Instant>,
+    /// The round-trip time of the data it brings.
+    pub receive_rtt: ReceiveRtt,
     /// A DSS came on it.
     pub heard_dss: bool,
     /// The bare DATA_FIN is to be sent on it again.
@@ -107,6 +112,8 @@ impl Subflow {
             received: ReceivedMappings::default(),
             stalled: false,
             unanswered_probes: 0,
+            probed_since: None,
+            receive_rtt: ReceiveRtt::default(),
             heard_dss: false,
             owes_data_fin: false,
             link_up: true,

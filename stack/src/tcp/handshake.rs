@@ -4,6 +4,7 @@ use super::ack_policy::AckPolicy;
 use super::challenge_ack::AckLimits;
 use super::congestion;
 use super::ecn::Ecn;
+use super::keepalive::Keepalive;
 use super::pacing::Pacer;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
@@ -95,6 +96,7 @@ impl Tcb {
             last_sent: now,
             ack_limits: AckLimits::new(config.seed),
             probe: false,
+            keepalive: Keepalive::default(),
             syn_transmissions: 0,
             counters: RecoveryCounters::default(),
             bytes_sent: 0,

@@ -4,6 +4,7 @@ use super::ack_policy::AckPolicy;
 use super::challenge_ack::AckLimits;
 use super::congestion::CongestionController;
 use super::ecn::Ecn;
+use super::keepalive::Keepalive;
 use super::pacing::Pacer;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
@@ -13,8 +14,7 @@ use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
 use super::tail_loss::TailLoss;
 use super::timers::{Timer, Timers};
-use crate::base::config::CongestionAlgorithm;
-use crate::base::config::EcnPolicy;
+use crate::base::config::{CongestionAlgorithm, EcnPolicy};
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::assembler::Assembler;
@@ -178,6 +178,8 @@ pub struct Tcb {
     pub ack_limits: AckLimits,
     /// A window probe is to be sent.
     pub probe: bool,
+    /// Whether the peer is still there.
+    pub keepalive: Keepalive,
     /// Times a SYN or SYN/ACK was sent.
     pub syn_transmissions: u32,
     /// How often recovery was needed.

@@ -18,17 +18,20 @@ pub enum Timer {
     DelayedAck,
     /// TIME-WAIT ends (RFC 9293 §3.6.1).
     TimeWait,
+    /// The peer may have been silent for too long (RFC 9293 §3.8.4).
+    Keepalive,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Retransmit,
         Self::LossProbe,
         Self::Reordering,
         Self::Pacing,
         Self::DelayedAck,
         Self::TimeWait,
+        Self::Keepalive,
     ];
 }
 

@@ -2,10 +2,12 @@
 //! virtual time. Each test asserts that the bytes arrive intact, how the connection ends, and that
 //! nothing is left afterwards.
 
+mod buffers;
 mod closing;
 mod flow_control;
 mod foreign_tcp;
 mod harm;
+mod liveness;
 mod loss_recovery;
 mod middleboxes;
 mod paths;

@@ -85,8 +85,9 @@ impl Connection {
             for subflow in self
                 .subflows
                 .iter_mut()
-                .filter(|subflow| subflow.is_established())
+                .filter(|subflow| subflow.can_signal())
             {
+                // Also where our side is closed: the peer may go on sending there.
                 subflow.tcb.ack.require_now();
             }
         }

@@ -7,12 +7,16 @@
 //! | `establish` | MP_CAPABLE and MP_JOIN handshakes, fallback |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
+//! | `buffers` | how the buffers grow |
+//! | `liveness` | keepalive, probes, the time after which a silent peer is given up |
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
 //! | `commands` | what the application asks for, and the data-level states |
 
+mod buffers;
 mod commands;
 mod establish;
+mod liveness;
 mod paths;
 mod receive;
 mod subflows;
@@ -56,6 +60,8 @@ pub enum Effect {
     Flushed,
     /// A further subflow is usable.
     SubflowEstablished(SubflowId),
+    /// A probe that was asked for was answered, or was not.
+    SubflowProbed(SubflowId, bool),
     /// A subflow ended; its addresses are free.
     SubflowClosed(SubflowId, FourTuple),
     /// MPTCP was given up for plain TCP.
@@ -97,6 +103,8 @@ struct Deadlines {
     data_retransmit: Option<Instant>,
     /// The window is closed and nothing is in flight.
     probe: Option<Instant>,
+    /// A segment that is too small to be sent has waited long enough (RFC 9293 §3.8.6.2.1).
+    override_small: Option<Instant>,
     /// The path manager is asked.
     paths: Option<Instant>,
     /// Every subflow is gone, or the peer does not finish: then it is over.
@@ -151,6 +159,8 @@ pub struct Connection {
     effects: VecDeque<Effect>,
     reader_waits: bool,
     writer_waits: bool,
+    /// Times that a subflow could have taken more than the send buffer held.
+    send_buffer_limited: u64,
     closed: Option<CloseReason>,
     released: bool,
 }
@@ -262,6 +272,7 @@ impl Connection {
             effects: VecDeque::new(),
             reader_waits: true,
             writer_waits: false,
+            send_buffer_limited: 0,
             closed: None,
             released: false,
         }
@@ -310,6 +321,10 @@ impl Connection {
             bytes_acked: self.send.una(),
             bytes_received: self.receive.bytes_received(),
             bytes_reinjected: self.send.bytes_reinjected(),
+            send_capacity: self.send.capacity(),
+            send_buffer_limited: self.send_buffer_limited,
+            receive_capacity: self.receive.capacity(),
+            unread: self.receive.readable(),
             closed: self.closed,
         }
     }
@@ -402,15 +417,6 @@ impl Connection {
     fn wake_reader(&mut self) {
         if core::mem::take(&mut self.reader_waits) {
             self.effects.push_back(Effect::Readable);
-        }
-    }
-
-    /// The application's writer can go on, once an eighth of the buffer is free: waking it for
-    /// every acknowledged segment would cost more than it brings.
-    fn wake_writer(&mut self) {
-        if self.writer_waits && self.send.room() >= (self.config.send_buffer / 8).max(1) {
-            self.writer_waits = false;
-            self.effects.push_back(Effect::Writable);
         }
     }
 }

@@ -13,13 +13,16 @@ use crate::wire::mptcp_option::ResetReason;
 
 /// A join whose SYN or third ACK goes unanswered this often is given up.
 const MAX_JOIN_TRIES: u32 = 5;
-/// RFC 9293 §3.8.3: R2 for SYNs is at least three minutes of waiting in all; applications give up
-/// long before. Six SYNs at doubling intervals wait 63 seconds.
-const MAX_SYN_TRIES: u32 = 6;
+/// So is a connection whose SYN/ACK does: nobody here waits for it. Six at doubling intervals wait
+/// 63 seconds. For our own SYN `ConnectionConfig::connect_timeout` counts (RFC 9293 §3.8.3).
+const MAX_SYN_ACK_TRIES: u32 = 6;
 /// Window probes without any answer after which a path counts as broken.
 const MAX_UNANSWERED_PROBES: u32 = 2;
 /// A round of repair at the data level sends at most this many segments again.
 const MAX_RECOVERY_SEGMENTS: u64 = 64;
+/// The override time of RFC 9293 §3.8.6.2.1 lies between these.
+const OVERRIDE_INTERVAL: (Duration, Duration) =
+    (Duration::from_millis(100), Duration::from_secs(1));
 /// The pause between zero-window probes grows to this (RFC 9293 §3.8.6.1).
 const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -31,6 +34,7 @@ impl Connection {
         let own = [
             deadlines.data_retransmit,
             deadlines.probe,
+            deadlines.override_small,
             deadlines.paths,
             deadlines.give_up,
             deadlines.announce,
@@ -64,7 +68,11 @@ impl Connection {
         }
         if take_due(&mut self.deadlines.probe, now) {
             self.probe_backoff += 1;
-            self.probe_subflows();
+            self.probe_subflows(now);
+        }
+        if take_due(&mut self.deadlines.override_small, now) && !self.send.override_small() {
+            // It did not help the last time: something else is in the way.
+            self.probe_subflows(now);
         }
         if take_due(&mut self.deadlines.paths, now) {
             self.update_paths(now);
@@ -90,12 +98,14 @@ impl Connection {
             Expired::TimeWaitOver => self.subflow_closed(now, index),
         }
         self.handle_third_ack_timeout(now, index);
+        self.handle_keepalive_timeout(now, index);
     }
 
     fn subflow_retransmits(&mut self, now: Instant, index: usize) {
         let subflow = &self.subflows[index];
         let expiries = subflow.tcb.rtt.backoffs();
-        match (subflow.tcb.state, &subflow.role) {
+        let state = subflow.tcb.state;
+        match (state, &subflow.role) {
             (TcpState::SynSent | TcpState::SynReceived, Role::Initial) => {
                 if let Protocol::Offered(offer) = &mut self.protocol
                     && expiries >= self.config.syn_tries_with_mptcp
@@ -103,7 +113,7 @@ impl Connection {
                     // RFC 6824 §3.1: the path may drop SYNs with unknown options.
                     offer.on_syn = false;
                 }
-                if expiries >= MAX_SYN_TRIES {
+                if state == TcpState::SynReceived && expiries >= MAX_SYN_ACK_TRIES {
                     self.give_up_subflow(now, index);
                 }
             }
@@ -261,21 +271,31 @@ impl Connection {
 
     /// Probes every subflow that has nothing in flight. One that does not answer is no longer
     /// counted on while there is another.
-    fn probe_subflows(&mut self) {
+    ///
+    /// As long as it does answer, the peer may keep the window closed (RFC 9293 §3.8.6.1); if it
+    /// does not for the user timeout, it is gone.
+    fn probe_subflows(&mut self, now: Instant) {
         for index in 0..self.subflows.len() {
             if !self.subflows[index].is_probe_target() {
                 continue;
             }
             let others = self.has_other_usable(index);
             let subflow = &mut self.subflows[index];
+            let since = *subflow.probed_since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= self.config.user_timeout {
+                self.peer_is_gone(now, index);
+                continue;
+            }
             subflow.tcb.probe = true;
             subflow.unanswered_probes += 1;
             subflow.stalled |= others && subflow.unanswered_probes > MAX_UNANSWERED_PROBES;
         }
     }
 
-    /// Starts or stops the probe timer: it runs while there is something to send, nothing in
-    /// flight on a working path that would bring an acknowledgment, and no room to send it.
+    /// Starts or stops the timers that keep a sender from waiting for ever. They run while there
+    /// is something to send and nothing in flight on a working path that would bring an
+    /// acknowledgment. If a window has room, what waits is less than a segment and goes after the
+    /// override time; if none has, they are probed.
     ///
     /// Each subflow has a window of its own, and the update that opened it may be lost, so they
     /// are probed even if the connection's window is open.
@@ -288,21 +308,37 @@ impl Connection {
             .all(|subflow| !subflow.is_usable() || subflow.tcb.is_all_acknowledged());
         if !(waiting && quiet && self.subflows.iter().any(Subflow::is_probe_target)) {
             self.deadlines.probe = None;
+            self.deadlines.override_small = None;
             return;
         }
+        let rto = || {
+            let established = self.subflows.iter().filter(|s| s.is_established());
+            let rto = established.map(|s| s.tcb.rtt.rto()).min();
+            rto.unwrap_or(Duration::from_secs(1))
+        };
+        if self.has_small_room(now) {
+            self.deadlines.probe = None;
+            if self.deadlines.override_small.is_none() {
+                let (least, most) = OVERRIDE_INTERVAL;
+                self.deadlines.override_small = Some(now + rto().clamp(least, most));
+            }
+            return;
+        }
+        self.deadlines.override_small = None;
         if self.deadlines.probe.is_none() {
-            let rto = self
-                .subflows
-                .iter()
-                .filter(|s| s.is_established())
-                .map(|s| s.tcb.rtt.rto())
-                .min();
-            let interval = rto
-                .unwrap_or(Duration::from_secs(1))
+            // RFC 9293 §3.8.6.1: after a retransmission timeout, then at growing intervals.
+            let interval = rto()
                 .saturating_mul(1 << self.probe_backoff.min(16))
                 .min(MAX_PROBE_INTERVAL);
             self.deadlines.probe = Some(now + interval);
         }
+    }
+
+    /// Windows have room, though for less than was worth a segment so far.
+    fn has_small_room(&self, now: Instant) -> bool {
+        let open = self.send.has_reinjection() || !self.send.is_window_closed();
+        let room = |subflow: &Subflow| subflow.is_usable() && subflow.tcb.room_for_data(now) > 0;
+        open && self.subflows.iter().any(room)
     }
 }
 

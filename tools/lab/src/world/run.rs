@@ -338,6 +338,7 @@ fn connection_of(event: &Event) -> Option<ConnectionId> {
         | Event::Writable(id)
         | Event::Flushed(id)
         | Event::SubflowEstablished(id, _)
+        | Event::SubflowProbed(id, ..)
         | Event::SubflowClosed(id, _)
         | Event::FellBack(id)
         | Event::Closed(id, _) => Some(*id),

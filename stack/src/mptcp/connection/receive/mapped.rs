@@ -75,6 +75,9 @@ impl Connection {
                     session.data_acknowledged = true;
                 }
                 self.data_progress(now);
+            } else if window == 0 && self.data_waiting_since.is_some() {
+                // RFC 6429: a peer that answers with a closed window is borne for ever.
+                self.data_waiting_since = Some(now);
             }
         }
         if let Some(mapping) = &dss.mapping {
@@ -234,7 +237,7 @@ impl Connection {
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
         } else if first && self.may_fall_back(index) {
             self.fall_back(now);
-        } else if waiting >= self.config.receive_buffer {
+        } else if waiting >= self.receive.capacity() {
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
         }
     }

@@ -56,6 +56,7 @@ impl Connection {
         }
         self.drop_unmappable(index, &mut segment);
         let payload_len = segment.payload.len();
+        let timestamps = segment.options.timestamps;
         let window = self.scaled_window(index, &segment);
         let arrival = receive(&mut self.subflows[index].tcb, now, &mut segment);
         match arrival.verdict {
@@ -67,8 +68,9 @@ impl Connection {
                 return Answer::None;
             }
         }
-        self.note_sign_of_life(index);
+        self.note_sign_of_life(now, index);
         if arrival.established {
+            self.subflow_synchronized(now, index);
             self.subflow_handshake(now, index, &segment.options, window);
         } else if !segment.flags.syn {
             self.check_pre_established(index);
@@ -83,6 +85,9 @@ impl Connection {
                     .is_some_and(|(_, text)| text.len() == payload_len)
             });
             self.process_mptcp(now, index, &segment.options, arrival, window, text_sum);
+        }
+        if payload_len > 0 {
+            self.measure_receiving(now, index, timestamps);
         }
         self.after_segment(now, index);
         Answer::None
@@ -111,13 +116,6 @@ impl Connection {
             self.subflows[index].tcb.negotiated.snd_scale
         };
         u64::from(segment.window) << shift
-    }
-
-    /// A segment that counts shows that the path works.
-    fn note_sign_of_life(&mut self, index: usize) {
-        let subflow = &mut self.subflows[index];
-        subflow.stalled = false;
-        subflow.unanswered_probes = 0;
     }
 
     /// Plain TCP: the subflow's stream is the connection's.

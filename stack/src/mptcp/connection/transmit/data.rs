@@ -5,7 +5,7 @@ use crate::base::config::Version;
 use crate::base::num::saturating_u16;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side};
-use crate::mptcp::data_send::Chunk;
+use crate::mptcp::data_send::{Chunk, Offer};
 use crate::mptcp::handshake::{FallingBack, Protocol};
 use crate::mptcp::mapping::{Announcement, SentMapping};
 use crate::mptcp::outgoing_options::{announce, max_payload, of_segment};
@@ -39,27 +39,29 @@ impl Connection {
             .capabilities(self.subflows[index].interface)
             .segmentation_offload;
         let segment = max_payload(&self.subflows[index].tcb, self.sizing_session());
-        let max = self.super_segment(segment, room, offload);
+        let offer = Offer {
+            segment,
+            room: self.room_at_once(segment, room, offload),
+            nagle: !self.config.nodelay,
+        };
         let reinjection = self.send.has_reinjection();
-        let chunk = self.send.next_chunk(max, !self.config.nodelay)?;
+        let chunk = self.send.next_chunk(offer)?;
         if reinjection && let Some(session) = self.session_mut() {
             session.multipath = true;
         }
         Some(self.send_chunk(now, index, chunk, segment, interfaces))
     }
 
-    /// Payload of the next segment, or of a super-segment that the device will cut: whole
-    /// segments within the room, mapped at once (a mapping's length has 16 bits). With checksums
-    /// the receiver has to wait for a whole mapping, so they stay one segment long.
-    fn super_segment(&self, segment: usize, room: usize, offload: Option<u16>) -> usize {
+    /// Room in the next segment, or in a super-segment that the device will cut, mapped at once (a
+    /// mapping's length has 16 bits). With checksums the receiver has to wait for a whole mapping,
+    /// so they stay one segment long.
+    fn room_at_once(&self, segment: usize, room: usize, offload: Option<u16>) -> usize {
         let checksum = self.session().is_some_and(|session| session.checksum);
-        match offload {
-            Some(limit) if !checksum => {
-                let limit = usize::from(limit).min(room).max(segment);
-                limit - limit % segment
-            }
+        let limit = match offload {
+            Some(limit) if !checksum => usize::from(limit).max(segment),
             Some(_) | None => segment,
-        }
+        };
+        limit.min(room)
     }
 
     /// The subflows that could take a segment; backups only if no regular one works at all.
@@ -76,7 +78,9 @@ impl Connection {
             let segment = max_payload(tcb, self.sizing_session());
             // A window with room for less than a segment is used only if nothing is in flight:
             // otherwise it fills up to a whole one soon.
-            let enough = room >= segment || (room > 0 && tcb.is_all_acknowledged());
+            let enough = room >= segment
+                || (tcb.is_all_acknowledged()
+                    && self.send.may_use_small_room(room, tcb.max_snd_wnd));
             (enough && (!subflow.backup || !any_regular)).then(|| Candidate {
                 id: subflow.id,
                 srtt: tcb.rtt.srtt(),

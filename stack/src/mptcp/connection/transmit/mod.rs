@@ -64,6 +64,7 @@ impl Connection {
         for subflow in &mut self.subflows {
             subflow.tcb.wait_for_pace(now, data_waits);
         }
+        self.note_limit_of_send_buffer(now);
         self.update_probe_timer(now);
         self.limit_waiting_for_the_peer(now);
         None
@@ -265,7 +266,7 @@ impl Connection {
         } else {
             subflow.tcb.negotiated.rcv_scale
         };
-        let (field, window) = self.receive.announce_window(scale);
+        let (field, window) = self.receive.announce_window(scale, subflow.tcb.mss);
         if outgoing.ack.is_some() {
             subflow.tcb.on_ack_sent(window);
         } else if outgoing.flags.syn {

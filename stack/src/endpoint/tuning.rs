@@ -1,0 +1,76 @@
+//! Settings that an application may change on a connection that lives.
+
+use super::Endpoint;
+use crate::base::config::Keepalive;
+use crate::base::error::SubflowError;
+use crate::base::id::{ConnectionId, SubflowId};
+use crate::base::time::{Duration, Instant};
+use crate::mptcp::connection::Connection;
+
+impl Endpoint {
+    /// Sends small writes at once, or lets them wait while earlier ones are not acknowledged
+    /// (RFC 9293 §3.7.4). A connection that does not exist is ignored.
+    pub fn set_nodelay(&mut self, now: Instant, connection: ConnectionId, nodelay: bool) {
+        self.change(now, connection, |connection| {
+            connection.set_nodelay(nodelay);
+        });
+    }
+
+    /// Probes idle subflows from now on (RFC 9293 §3.8.4), or no longer. A connection that does not
+    /// exist is ignored.
+    pub fn set_keepalive(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        keepalive: Option<Keepalive>,
+    ) {
+        self.change(now, connection, |connection| {
+            connection.set_keepalive(now, keepalive);
+        });
+    }
+
+    /// Changes how long the connection bears that nothing is acknowledged (RFC 5482);
+    /// `Duration::MAX` stands for ever. A connection that does not exist is ignored.
+    pub fn set_user_timeout(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        user_timeout: Duration,
+    ) {
+        self.change(now, connection, |connection| {
+            connection.set_user_timeout(user_timeout);
+        });
+    }
+
+    /// Asks the peer for a sign of life on a subflow; `Event::SubflowProbed` tells whether there
+    /// was one. A probe that was asked for before is forgotten.
+    ///
+    /// # Errors
+    /// There is no such connection, or no such subflow that is established.
+    pub fn probe_subflow(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        subflow: SubflowId,
+    ) -> Result<(), SubflowError> {
+        self.change(now, connection, |connection| {
+            connection.probe_subflow(now, subflow)
+        })
+        .ok_or(SubflowError::UnknownConnection)?
+        .then_some(())
+        .ok_or(SubflowError::UnknownSubflow)
+    }
+
+    /// Changes a connection and lets it act on that; `None` if there is none.
+    fn change<T>(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        change: impl FnOnce(&mut Connection) -> T,
+    ) -> Option<T> {
+        let entry = self.connections.get_mut(id)?;
+        let result = change(&mut entry.connection);
+        self.after(now, id);
+        Some(result)
+    }
+}

@@ -1,0 +1,95 @@
+//! Whether the peer is still there: keepalive, probes that are asked for, and how long its silence
+//! is borne; settings that may change while the connection lives.
+
+use super::{Connection, Effect};
+use crate::base::config::Keepalive;
+use crate::base::error::CloseReason;
+use crate::base::id::SubflowId;
+use crate::base::time::{Duration, Instant};
+use crate::mptcp::subflow::Subflow;
+use crate::tcp::keepalive::KeepaliveExpired;
+
+impl Connection {
+    /// Sends small writes at once, or lets them wait for acknowledgments (RFC 9293 §3.7.4).
+    pub fn set_nodelay(&mut self, nodelay: bool) {
+        self.config.nodelay = nodelay;
+    }
+
+    /// Probes idle subflows from now on, or no longer.
+    pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<Keepalive>) {
+        self.config.keepalive = keepalive;
+        for subflow in self.subflows.iter_mut().filter(|s| !s.is_closed()) {
+            if subflow.tcb.state.is_synchronized() {
+                subflow.tcb.set_keepalive(now, keepalive);
+            }
+        }
+    }
+
+    /// Changes how long the connection and its subflows bear silence (RFC 5482). What waits at this
+    /// moment is judged by the new time when its timer next expires.
+    pub fn set_user_timeout(&mut self, user_timeout: Duration) {
+        self.config.user_timeout = user_timeout;
+        for subflow in &mut self.subflows {
+            if subflow.tcb.state.is_synchronized() {
+                subflow.tcb.config.user_timeout = user_timeout;
+            }
+        }
+    }
+
+    /// Probes a subflow now; [`Effect::SubflowProbed`] tells whether it was answered. Returns false
+    /// if there is no such subflow that could be.
+    pub fn probe_subflow(&mut self, now: Instant, id: SubflowId) -> bool {
+        let Some(index) = self.position(id) else {
+            return false;
+        };
+        let subflow = &mut self.subflows[index];
+        let possible = subflow.can_signal();
+        if possible {
+            subflow.tcb.request_probe(now);
+        }
+        possible
+    }
+
+    /// A handshake is complete: from here on the settings of established connections count.
+    pub(super) fn subflow_synchronized(&mut self, now: Instant, index: usize) {
+        let tcb = &mut self.subflows[index].tcb;
+        tcb.config.user_timeout = self.config.user_timeout;
+        tcb.set_keepalive(now, self.config.keepalive);
+    }
+
+    /// A segment that counts shows that the path works.
+    pub(super) fn note_sign_of_life(&mut self, now: Instant, index: usize) {
+        let subflow = &mut self.subflows[index];
+        subflow.stalled = false;
+        subflow.unanswered_probes = 0;
+        subflow.probed_since = None;
+        if subflow.tcb.snd_wnd == 0 && subflow.tcb.waiting_since.is_some() {
+            // RFC 9293 §3.8.6.1, RFC 6429: a peer that answers with a closed window is borne for
+            // ever. It may have shrunk the window over what is in flight.
+            subflow.tcb.waiting_since = Some(now);
+        }
+        if subflow.tcb.heard(now) {
+            let id = subflow.id;
+            self.effects.push_back(Effect::SubflowProbed(id, true));
+        }
+    }
+
+    pub(super) fn handle_keepalive_timeout(&mut self, now: Instant, index: usize) {
+        let id = self.subflows[index].id;
+        match self.subflows[index].tcb.handle_keepalive_timeout(now) {
+            KeepaliveExpired::Nothing => {}
+            KeepaliveExpired::NoAnswer => self.effects.push_back(Effect::SubflowProbed(id, false)),
+            KeepaliveExpired::Dead => self.peer_is_gone(now, index),
+        }
+    }
+
+    /// Nobody answers probes on a subflow. Without another one the connection ends too: there is
+    /// nothing that a new subflow could save.
+    pub(super) fn peer_is_gone(&mut self, now: Instant, index: usize) {
+        self.subflows[index].tcb.close_at_once();
+        if self.subflows.iter().all(Subflow::is_closed) {
+            self.end(now, CloseReason::TimedOut);
+        }
+        self.subflow_closed(now, index);
+    }
+}
