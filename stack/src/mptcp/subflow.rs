@@ -2,6 +2,7 @@
 
 use super::key::JoinHmac;
 use super::mapping::{ReceivedMappings, SentMappings};
+use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
@@ -81,6 +82,10 @@ pub struct Subflow {
     pub forgotten: bool,
     /// It was established at some time.
     pub ever_established: bool,
+    /// The last ICMP error about it.
+    pub soft_error: Option<NetworkError>,
+    /// ICMP errors about its SYNs.
+    pub unreachable_syns: u32,
 }
 
 impl Subflow {
@@ -113,6 +118,8 @@ impl Subflow {
             reset_with: None,
             forgotten: false,
             ever_established: false,
+            soft_error: None,
+            unreachable_syns: 0,
         }
     }
 
@@ -174,6 +181,8 @@ impl Subflow {
             srtt: self.tcb.rtt.srtt(),
             cwnd: self.tcb.congestion.cwnd(),
             mss: self.tcb.mss,
+            path_mtu: self.tcb.path_mtu.current(),
+            soft_error: self.soft_error,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ack_policy::AckPolicy;
 use super::congestion::NewReno;
+use super::path_mtu::PathMtu;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
@@ -65,6 +66,8 @@ impl Tcb {
                 ..TimestampState::default()
             },
             mss: usize::from(config.local_mss),
+            // The SYNs will tell the family and the peer's MSS.
+            path_mtu: PathMtu::new(false, usize::from(config.local_mss)),
             scoreboard: Scoreboard::new(config.iss),
             assembler: Assembler::new(0),
             out_of_order: RangeSet::new(),
@@ -118,6 +121,7 @@ impl Tcb {
         self.mss = peer_mss
             .min(usize::from(self.config.local_mss))
             .max(MIN_MSS);
+        self.path_mtu = PathMtu::new(ipv6, self.mss);
         self.congestion = Box::new(NewReno::new(self.mss));
         self.peer_scales = options.window_scale.is_some();
         self.negotiated = Negotiated {

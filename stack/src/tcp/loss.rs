@@ -35,6 +35,9 @@ impl Tcb {
         if self.timers.take_due(Timer::DelayedAck, now) && self.ack.is_delayed() {
             self.ack.require_now();
         }
+        if self.timers.take_due(Timer::PathMtu, now) {
+            self.path_mtu_timed_out(now);
+        }
         if !self.timers.take_due(Timer::Retransmit, now) || self.scoreboard.is_empty() {
             return Expired::Nothing;
         }
@@ -45,6 +48,7 @@ impl Tcb {
             return Expired::GivenUp;
         }
         on_timeout(self, now);
+        self.path_mtu_on_timeout(now);
         self.timers.set(Timer::Retransmit, now + self.rtt.rto());
         Expired::Timeout
     }
@@ -81,7 +85,7 @@ pub(super) fn on_ack(
     advanced: bool,
     duplicate: bool,
 ) {
-    let found = find_losses(tcb, advanced, duplicate);
+    let found = find_losses(tcb, advanced, duplicate) && !tcb.only_a_probe_was_lost(now);
     let sample = AckSample {
         now,
         acked: delivered.bytes,

@@ -11,6 +11,7 @@ pub mod ack_policy;
 pub mod congestion;
 pub mod handshake;
 pub mod loss;
+pub mod path_mtu;
 pub mod receive;
 pub mod recovery;
 pub mod rtt;

@@ -294,6 +294,7 @@ fn acknowledge(tcb: &mut Tcb, now: Instant, segment: &Segment, ack: SeqNum, arri
     if let Some(rtt) = arrival.delivered.rtt {
         tcb.rtt.sample(rtt);
     }
+    tcb.path_mtu_on_ack(now, &arrival.delivered, advanced);
     let same_window = !update_window(tcb, segment, ack);
     // RFC 5681 §2; and RFC 6824 appendix A: an ACK that carries other MPTCP options is no
     // sign of congestion.

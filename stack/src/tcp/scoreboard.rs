@@ -38,6 +38,17 @@ enum Fate {
     Retransmitted,
 }
 
+/// What is known of one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteFate {
+    /// The peer has it.
+    Arrived,
+    /// Nothing: it was sent once.
+    OnItsWay,
+    /// It was judged lost, and perhaps sent again.
+    Lost,
+}
+
 /// A segment that was sent.
 #[derive(Clone, Debug)]
 pub struct SentSegment {
@@ -73,6 +84,8 @@ pub struct Delivered {
     pub bytes: usize,
     /// Round-trip time of the latest segment among it that was sent only once.
     pub rtt: Option<Duration>,
+    /// Payload of the largest segment among it.
+    pub largest: usize,
     /// Our SYN is acknowledged by it.
     pub syn: bool,
     /// Our FIN is acknowledged by it.
@@ -82,6 +95,9 @@ pub struct Delivered {
 impl Delivered {
     fn count(&mut self, now: Instant, segment: &SentSegment, len: u32) {
         self.bytes += len as usize;
+        if segment.content == Content::Data {
+            self.largest = self.largest.max(len as usize);
+        }
         if segment.times_sent == 1 {
             let rtt = now.saturating_duration_since(segment.sent_at);
             self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
@@ -271,6 +287,49 @@ impl Scoreboard {
             self.judged = last.end();
             self.sacked_above = 0;
         }
+    }
+
+    /// Judges every data segment on its way with more than `longest` bytes as lost; returns
+    /// whether there was any.
+    pub fn lose_longer_than(&mut self, longest: usize) -> bool {
+        let mut found = false;
+        for segment in &mut self.segments {
+            let len = segment.len as usize;
+            let on_its_way = matches!(segment.fate, Fate::InFlight | Fate::Retransmitted);
+            if segment.content == Content::Data && len > longest && on_its_way {
+                segment.fate = Fate::Lost;
+                self.in_flight -= len;
+                self.lost += len;
+                self.lost_from = self.lost_from.min(segment.seq);
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// What is known of a byte that was sent.
+    #[must_use]
+    pub fn fate_of(&self, seq: SeqNum) -> ByteFate {
+        let index = self
+            .segments
+            .partition_point(|segment| segment.end().at_or_before(seq));
+        match self.segments.get(index) {
+            Some(segment) if segment.seq.at_or_before(seq) => match segment.fate {
+                Fate::Sacked => ByteFate::Arrived,
+                Fate::InFlight => ByteFate::OnItsWay,
+                Fate::Lost | Fate::Retransmitted => ByteFate::Lost,
+            },
+            Some(_) | None => ByteFate::Arrived,
+        }
+    }
+
+    /// Payload of the first segment.
+    #[must_use]
+    pub fn first_payload_len(&self) -> usize {
+        self.segments
+            .front()
+            .filter(|first| first.content == Content::Data)
+            .map_or(0, |first| first.len as usize)
     }
 
     /// Takes the first lost segment for retransmission, cut to `max_payload` bytes of data.

@@ -2,6 +2,7 @@
 
 use super::ack_policy::AckPolicy;
 use super::congestion::CongestionController;
+use super::path_mtu::PathMtu;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
@@ -100,8 +101,10 @@ pub struct Tcb {
     pub config: TcbConfig,
     /// Timestamps.
     pub timestamps: TimestampState,
-    /// Largest payload without options: the peer's MSS, bounded by our own.
+    /// Largest payload without options: the peer's MSS, bounded by our own and the path MTU.
     pub mss: usize,
+    /// The largest packet that the path carries.
+    pub path_mtu: PathMtu,
     /// What was sent and is unacknowledged.
     pub scoreboard: Scoreboard,
     /// Bytes received out of order, by offset from the first payload byte.

@@ -12,11 +12,18 @@ pub enum Timer {
     DelayedAck,
     /// TIME-WAIT ends (RFC 9293 §3.6.1).
     TimeWait,
+    /// A segment that a router called too big has shown no progress (RFC 5927 §7.2).
+    PathMtu,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Retransmit, Self::DelayedAck, Self::TimeWait];
+    pub const ALL: [Self; 4] = [
+        Self::Retransmit,
+        Self::DelayedAck,
+        Self::TimeWait,
+        Self::PathMtu,
+    ];
 }
 
 /// The deadlines that are set.

@@ -47,6 +47,7 @@ impl Tcb {
         if segment.is_retransmission() {
             self.retransmissions += 1;
         }
+        self.path_mtu_on_retransmission(now, segment.seq);
         self.start_retransmit_timer(now);
         self.last_sent = now;
         Some(self.describe(segment))

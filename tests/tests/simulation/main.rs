@@ -7,6 +7,7 @@ mod flow_control;
 mod foreign_tcp;
 mod harm;
 mod middleboxes;
+mod path_mtu;
 mod paths;
 mod plain_tcp;
 mod regressions;

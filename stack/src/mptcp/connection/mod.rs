@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod` | the parts, making a connection, snapshots |
 //! | `receive` | a segment of a subflow arrives |
+//! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | MP_CAPABLE and MP_JOIN handshakes, fallback |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
@@ -13,6 +14,7 @@
 
 mod commands;
 mod establish;
+mod icmp;
 mod paths;
 mod receive;
 mod subflows;

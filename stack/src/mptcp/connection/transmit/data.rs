@@ -38,10 +38,24 @@ impl Connection {
         let offload = interfaces
             .capabilities(self.subflows[index].interface)
             .segmentation_offload;
-        let segment = max_payload(&self.subflows[index].tcb, self.sizing_session());
+        let mut segment = max_payload(&self.subflows[index].tcb, self.sizing_session());
         let max = self.super_segment(segment, room, offload);
         let reinjection = self.send.has_reinjection();
-        let chunk = self.send.next_chunk(max, !self.config.nodelay)?;
+        let unsent = self.send.end() - self.send.next();
+        let tcb = &self.subflows[index].tcb;
+        let probe = tcb.probe_payload(now, unsent).filter(|_| !reinjection);
+        let hold_small = !self.config.nodelay;
+        let longer = probe.and_then(|payload| self.send.next_chunk(payload, hold_small));
+        let is_probe = longer.as_ref().is_some_and(|chunk| chunk.len > segment);
+        let chunk = match longer {
+            Some(chunk) => chunk,
+            None => self.send.next_chunk(max, hold_small)?,
+        };
+        if is_probe {
+            // One segment longer than others (RFC 4821 §7.4).
+            self.subflows[index].tcb.send_probe(now, chunk.len);
+            segment = chunk.len;
+        }
         if reinjection && let Some(session) = self.session_mut() {
             session.multipath = true;
         }
