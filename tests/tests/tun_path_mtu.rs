@@ -51,8 +51,8 @@ fn behind_a_narrow_device(family: Family, version: Version) {
             router.await.expect("an address for the router");
             let (server, client) = (start(servers), start(clients));
             // Only now, so that the server announces the MSS of its own device as it was.
-            let narrow = network.set_mtu(&plan.server_device(1), 1300);
-            narrow.await.expect("MTU");
+            let narrow = plan.server_device(1);
+            network.set_mtu(&narrow, 1300).await.expect("MTU");
             let config = ConnectionConfig {
                 version,
                 max_subflows: 2,

@@ -85,7 +85,7 @@ pub(super) fn on_ack(
     advanced: bool,
     duplicate: bool,
 ) {
-    let found = find_losses(tcb, advanced, duplicate) && !tcb.only_a_probe_was_lost(now);
+    let found = find_losses(tcb, advanced, duplicate) && !tcb.path_mtu_explains_losses(now);
     let sample = AckSample {
         now,
         acked: delivered.bytes,

@@ -152,10 +152,22 @@ impl Tcb {
         }
     }
 
-    /// Losses were found. If there is none but that of a probe, it is no signal of congestion
-    /// (RFC 4821 §7.5): then this is true, and the probe is sent again in pieces, whatever the
-    /// window.
-    pub(in crate::tcp) fn only_a_probe_was_lost(&mut self, now: Instant) -> bool {
+    /// Losses were found. If the path MTU is the reason, they are no signal of congestion: then
+    /// this is true, and what is lost is sent again in pieces, whatever the window.
+    pub(in crate::tcp) fn path_mtu_explains_losses(&mut self, now: Instant) -> bool {
+        if let Some(pending) = self.path_mtu.pending
+            && self.scoreboard.fate_of(pending.seq) == ByteFate::Lost
+        {
+            // RFC 1191 §6.5: a router has said why, and now it is to be believed.
+            self.cut_path_mtu(now, pending.mtu);
+            self.fast_retransmit = true;
+            return true;
+        }
+        self.only_a_probe_was_lost(now)
+    }
+
+    /// RFC 4821 §7.5: the loss of a probe is no signal of congestion, if nothing else is lost.
+    fn only_a_probe_was_lost(&mut self, now: Instant) -> bool {
         let Search::InFlight { trial, seq, end } = self.path_mtu.search else {
             return false;
         };

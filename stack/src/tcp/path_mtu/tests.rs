@@ -148,6 +148,12 @@ fn a_selective_acknowledgment_gives_a_router_the_lie_and_a_loss_proves_it_right(
     assert!(tcb.packet_too_big(at(410), ISS + 1 + 1460, 1000));
     receive(&mut tcb, at(420), &mut ack(1460, &[(2920, 8760)]));
     assert_eq!(tcb.path_mtu.current(), 1000);
+    // That explains the loss: no signal of congestion.
+    assert_eq!(tcb.recovery, Recovery::Open);
+    assert_eq!(
+        again(&mut tcb, at(420)),
+        [(1460, 960), (2420, 500), (8760, 960), (9720, 500)]
+    );
 }
 
 #[test]
@@ -255,9 +261,9 @@ fn an_acknowledged_probe_raises_the_path_mtu() {
 #[test]
 fn a_lost_probe_alone_is_no_signal_of_congestion() {
     let (mut tcb, now) = ten_minutes_later();
-    let cwnd = tcb.congestion.cwnd();
     tcb.send_probe(now, MSS);
     send(&mut tcb, now, MSS);
+    let cwnd = tcb.congestion.cwnd();
     for _ in 0..3 {
         send(&mut tcb, now, 960);
     }
@@ -292,9 +298,9 @@ fn a_lost_probe_alone_is_no_signal_of_congestion() {
 #[test]
 fn a_probe_lost_among_others_says_nothing() {
     let (mut tcb, now) = ten_minutes_later();
-    let cwnd = tcb.congestion.cwnd();
     tcb.send_probe(now, MSS);
     send(&mut tcb, now, MSS);
+    let cwnd = tcb.congestion.cwnd();
     for _ in 0..5 {
         send(&mut tcb, now, 960);
     }
