@@ -4,7 +4,9 @@
 //! ordinary test run. Each panics if the stack breaks a promise, and returns otherwise.
 
 use bytes::Bytes;
+use std::net::IpAddr;
 use umptcp_stack::wire::checksum::Sum;
+use umptcp_stack::wire::icmp;
 use umptcp_stack::wire::mptcp_option::MptcpOption;
 use umptcp_stack::wire::packet::{self, ChecksumStatus, ReceivedPacket};
 use umptcp_stack::wire::tcp_option::{MAX_OPTIONS_LEN, OptionWriter, TcpOptions};
@@ -13,7 +15,7 @@ use umptcp_stack::wire::tcp_option::{MAX_OPTIONS_LEN, OptionWriter, TcpOptions};
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its folder of seeds.
-pub const TARGETS: [(&str, Target); 2] = [("options", options), ("packet", packet)];
+pub const TARGETS: [(&str, Target); 3] = [("icmp", icmp), ("options", options), ("packet", packet)];
 
 /// Takes bytes for an options field of a TCP header. Whatever parses can be emitted, and parses
 /// to the same again.
@@ -162,6 +164,34 @@ pub fn packet(data: &[u8]) {
     }
 }
 
+/// Takes bytes for an ICMP packet: as they are, and with lengths, protocol and checksums put right.
+/// Whatever error is read from it can be emitted about the same segment, and reads the same.
+pub fn icmp(data: &[u8]) {
+    let _ = icmp::parse(data);
+    let mut repaired = data.to_vec();
+    if !repair_icmp(&mut repaired) {
+        return;
+    }
+    let parsed = icmp::parse(&repaired).expect("lengths and checksums are right");
+    let Some(error) = parsed else {
+        return;
+    };
+    let (source, quoted_at) = if error.tuple.local.is_ipv4() {
+        (IpAddr::from([192, 0, 2, 9]), IPV4.len() + ICMP_LEN)
+    } else {
+        (
+            IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 9]),
+            IPV6.len() + ICMP_LEN,
+        )
+    };
+    let emitted = icmp::emit(source, error.kind, &repaired[quoted_at..]);
+    let emitted = emitted.expect("the quoted packet has an IP header");
+    assert_eq!(icmp::parse(&emitted), Ok(Some(error)));
+}
+
+/// ICMP's own header, up to the packet that it quotes.
+const ICMP_LEN: usize = 8;
+
 /// IP headers of which [`repair`] makes the rest, and a TCP header from port 40000 to port 443.
 const IPV4: &[u8] = &[
     0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 0, 0, 192, 0, 2, 1, 198, 51, 100, 1,
@@ -178,36 +208,57 @@ const TCP: &[u8] = &[
 /// Puts the IP header's lengths and protocol, its checksum and that of TCP right. The first bit
 /// that differs between the IP versions chooses one; `false` if there is no room for the headers.
 fn repair(bytes: &mut [u8]) -> bool {
-    let Ok(total) = u16::try_from(bytes.len()) else {
+    let Some(start) = repair_ip(bytes, TCP.len(), [6, 6]) else {
         return false;
     };
+    let addresses = if start == IPV6.len() { 8..40 } else { 12..20 };
+    let tcp_len = u16::try_from(bytes.len() - start).unwrap_or(u16::MAX);
+    let field = start + 16..start + 18;
+    bytes[field.clone()].fill(0);
+    let sum = Sum::of(&bytes[addresses]).and_word(6).and_word(tcp_len);
+    let checksum = sum.and(Sum::of(&bytes[start..])).checksum();
+    bytes[field].copy_from_slice(&checksum.to_be_bytes());
+    true
+}
+
+/// The same for ICMP, whose checksum covers addresses only with IPv6 (RFC 4443 §2.3).
+fn repair_icmp(bytes: &mut [u8]) -> bool {
+    let Some(start) = repair_ip(bytes, ICMP_LEN, [1, 58]) else {
+        return false;
+    };
+    let len = u16::try_from(bytes.len() - start).unwrap_or(u16::MAX);
+    let field = start + 2..start + 4;
+    bytes[field.clone()].fill(0);
+    let pseudo_header = if start == IPV6.len() {
+        Sum::of(&bytes[8..40]).and_word(58).and_word(len)
+    } else {
+        Sum::default()
+    };
+    let checksum = pseudo_header.and(Sum::of(&bytes[start..])).checksum();
+    bytes[field].copy_from_slice(&checksum.to_be_bytes());
+    true
+}
+
+/// Puts an IP header right, with the protocol for IPv4 or for IPv6; where its payload begins, or
+/// `None` if that would be shorter than `least`.
+fn repair_ip(bytes: &mut [u8], least: usize, protocols: [u8; 2]) -> Option<usize> {
+    let total = u16::try_from(bytes.len()).ok()?;
     let ipv6 = bytes.first().is_some_and(|first| first & 0x20 != 0);
-    let (ip_len, addresses) = if ipv6 { (40, 8..40) } else { (20, 12..20) };
-    let Some(tcp_len) = bytes
-        .len()
-        .checked_sub(ip_len)
-        .filter(|len| *len >= TCP.len())
-    else {
-        return false;
-    };
-    let tcp_len = u16::try_from(tcp_len).unwrap_or(u16::MAX);
+    let start = if ipv6 { IPV6.len() } else { IPV4.len() };
+    let len = bytes.len().checked_sub(start).filter(|len| *len >= least)?;
     if ipv6 {
         bytes[0] = 0x60 | bytes[0] & 0x0f;
-        bytes[4..6].copy_from_slice(&tcp_len.to_be_bytes());
-        bytes[6] = 6;
+        let len = u16::try_from(len).unwrap_or(u16::MAX);
+        bytes[4..6].copy_from_slice(&len.to_be_bytes());
+        bytes[6] = protocols[1];
     } else {
         bytes[0] = 0x45;
         bytes[2..4].copy_from_slice(&total.to_be_bytes());
         bytes[6..8].copy_from_slice(&[0x40, 0]);
-        bytes[9] = 6;
+        bytes[9] = protocols[0];
         bytes[10..12].fill(0);
-        let checksum = Sum::of(&bytes[..ip_len]).checksum();
+        let checksum = Sum::of(&bytes[..start]).checksum();
         bytes[10..12].copy_from_slice(&checksum.to_be_bytes());
     }
-    let field = ip_len + 16..ip_len + 18;
-    bytes[field.clone()].fill(0);
-    let sum = Sum::of(&bytes[addresses]).and_word(6).and_word(tcp_len);
-    let checksum = sum.and(Sum::of(&bytes[ip_len..])).checksum();
-    bytes[field].copy_from_slice(&checksum.to_be_bytes());
-    true
+    Some(start)
 }

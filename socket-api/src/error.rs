@@ -4,7 +4,8 @@
 use std::error::Error;
 use std::io;
 use umptcp_stack::{
-    AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,
+    AbortError, CloseReason, ConnectError, ListenError, NetworkError, ReadError, SubflowError,
+    WriteError,
 };
 
 /// An error of the stack that has an `io::ErrorKind`.
@@ -29,6 +30,12 @@ impl StackError for CloseReason {
             Self::Finished => io::ErrorKind::NotConnected,
             Self::ResetByPeer => io::ErrorKind::ConnectionReset,
             Self::Refused => io::ErrorKind::ConnectionRefused,
+            // As a kernel socket maps them.
+            Self::Unreachable(NetworkError::NetworkUnreachable) => {
+                io::ErrorKind::NetworkUnreachable
+            }
+            Self::Unreachable(NetworkError::PortUnreachable) => io::ErrorKind::ConnectionRefused,
+            Self::Unreachable(_) => io::ErrorKind::HostUnreachable,
             // A kernel socket whose only path is lost gives ETIMEDOUT, too.
             Self::TimedOut | Self::AllPathsLost => io::ErrorKind::TimedOut,
             Self::Aborted | Self::ProtocolViolation => io::ErrorKind::ConnectionAborted,

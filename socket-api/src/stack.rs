@@ -53,9 +53,9 @@ impl Stack {
     /// Cancellation safe: dropping the future gives the attempt up.
     ///
     /// # Errors
-    /// `ConnectionRefused`, `ConnectionReset` or `TimedOut` as with any TCP socket;
-    /// `AddrNotAvailable` if no interface or no port could be used, `AddrInUse` if `local` is in
-    /// use towards `remote`, `NotConnected` if the stack has stopped.
+    /// `ConnectionRefused`, `ConnectionReset`, `HostUnreachable`, `NetworkUnreachable` or `TimedOut`
+    /// as with any TCP socket; `AddrNotAvailable` if no interface or no port could be used,
+    /// `AddrInUse` if `local` is in use towards `remote`, `NotConnected` if the stack has stopped.
     pub async fn connect_with(
         &self,
         local: Option<SocketAddr>,

@@ -30,7 +30,8 @@ pub use base::config::{
     InterfaceConfig, Keepalive, Version,
 };
 pub use base::error::{
-    AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,
+    AbortError, CloseReason, ConnectError, ListenError, NetworkError, ReadError, SubflowError,
+    WriteError,
 };
 pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
 pub use base::stats::EndpointStats;

@@ -19,6 +19,9 @@ pub enum CloseReason {
     /// The peer refused it: RST in answer to the SYN.
     #[error("refused by the peer")]
     Refused,
+    /// While it was being set up the network said, more than once, that the peer cannot be had.
+    #[error("not established: {0}")]
+    Unreachable(NetworkError),
     /// Nothing was heard from the peer for too long.
     #[error("timed out")]
     TimedOut,
@@ -28,6 +31,33 @@ pub enum CloseReason {
     /// The peer broke the protocol beyond repair.
     #[error("protocol violation by the peer")]
     ProtocolViolation,
+}
+
+/// Why the network did not deliver a packet, as an ICMP error tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// A router knows no way to the network.
+    #[error("network unreachable")]
+    NetworkUnreachable,
+    /// The last router does not reach the host.
+    #[error("host unreachable")]
+    HostUnreachable,
+    /// The host does not speak TCP.
+    #[error("protocol unreachable")]
+    ProtocolUnreachable,
+    /// The host takes nothing at this port.
+    #[error("port unreachable")]
+    PortUnreachable,
+    /// A filter on the way forbids it.
+    #[error("administratively prohibited")]
+    Prohibited,
+    /// Too many hops: mostly a loop.
+    #[error("time to live exceeded")]
+    TimeExceeded,
+    /// Something else.
+    #[error("not delivered")]
+    Other,
 }
 
 /// Why `connect` failed at once.

@@ -8,8 +8,12 @@ pub struct EndpointStats {
     pub packets_received: u64,
     /// Packets handed out.
     pub packets_sent: u64,
-    /// Packets that were no well-formed TCP over IP, or had a wrong checksum.
+    /// Packets that were neither well-formed TCP nor ICMP over IP, or had a wrong checksum.
     pub packets_malformed: u64,
+    /// ICMP errors about a segment of ours that was on its way.
+    pub icmp_errors: u64,
+    /// ICMP errors about anything else, and those that say what cannot be.
+    pub icmp_errors_ignored: u64,
     /// Segments answered with RST because nobody knew them.
     pub resets_sent: u64,
     /// SYNs dropped because a listener's backlog was full.

@@ -11,11 +11,13 @@
 //! | `incoming` | SYNs and strays |
 //! | `connections` | the table of connections, turns and deadlines |
 //! | `demux` | four-tuples and tokens |
+//! | `icmp_errors` | whose segment an ICMP error is about |
 //! | `interfaces`, `listener`, `ports`, `isn`, `reset` | as they say |
 
 mod commands;
 mod connections;
 mod demux;
+mod icmp_errors;
 mod incoming;
 mod interfaces;
 mod isn;
@@ -34,7 +36,7 @@ use crate::mptcp::connection::{Effect, Interfaces as _, SegmentAnswer};
 use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
 use crate::tcp::handshake::window_scale_for;
 use crate::tcp::tcb::TcbConfig;
-use crate::wire::packet::{FourTuple, ReceivedPacket, Transmit, parse};
+use crate::wire::packet::{FourTuple, ParseError, ReceivedPacket, Transmit, parse};
 use connections::Connections;
 use demux::Demux;
 use interfaces::InterfaceTable;
@@ -171,9 +173,13 @@ impl Endpoint {
     /// Takes a packet from a device.
     pub fn handle_packet(&mut self, now: Instant, interface: InterfaceId, packet: &ReceivedPacket) {
         self.stats.packets_received += 1;
-        let Ok(segment) = parse(packet) else {
-            self.stats.packets_malformed += 1;
-            return;
+        let segment = match parse(packet) {
+            Ok(segment) => segment,
+            Err(ParseError::NotTcp) => return self.handle_other(now, &packet.data),
+            Err(_) => {
+                self.stats.packets_malformed += 1;
+                return;
+            }
         };
         let Some((id, subflow)) = self.demux.subflow(&segment.tuple) else {
             self.handle_unknown(now, interface, segment);

@@ -297,6 +297,12 @@ impl DataSend {
         }
     }
 
+    /// New data that the peer's window leaves room for, in bytes.
+    #[must_use]
+    pub fn window_room(&self) -> usize {
+        saturating_usize(self.edge.saturating_sub(self.next))
+    }
+
     /// True if the window alone keeps data from being sent.
     #[must_use]
     pub fn is_window_closed(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Snapshots for the application: what a connection and its subflows look like now.
 
 use crate::base::config::{CongestionAlgorithm, Version};
-use crate::base::error::CloseReason;
+use crate::base::error::{CloseReason, NetworkError};
 use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::time::Duration;
 use crate::tcp::state::TcpState;
@@ -105,4 +105,9 @@ pub struct SubflowInfo {
     pub ssthresh: Option<usize>,
     /// Largest payload of a segment without options, bytes.
     pub mss: usize,
+    /// Largest IP packet that is sent on its path, bytes.
+    pub path_mtu: usize,
+    /// What the network last said about a packet of it that was not delivered. A working
+    /// connection ignores it (RFC 5927 §5.2).
+    pub soft_error: Option<NetworkError>,
 }

@@ -146,6 +146,14 @@ pub fn announce(
 /// Payload bytes that fit beside the options of a data segment.
 #[must_use]
 pub fn max_payload(tcb: &Tcb, session: Option<&Session>) -> usize {
+    tcb.mss
+        .saturating_sub(data_options_len(tcb, session))
+        .max(1)
+}
+
+/// Bytes of options that a data segment may have to carry.
+#[must_use]
+pub fn data_options_len(tcb: &Tcb, session: Option<&Session>) -> usize {
     let timestamps = if tcb.negotiated.timestamps {
         TIMESTAMPS_LEN
     } else {
@@ -159,7 +167,7 @@ pub fn max_payload(tcb: &Tcb, session: Option<&Session>) -> usize {
         exact.next_multiple_of(4)
     });
     // MP_CAPABLE with data takes 24 bytes, no more than the shortest of these with padding.
-    tcb.mss.saturating_sub(timestamps + dss).max(1)
+    timestamps + dss
 }
 
 #[cfg(test)]

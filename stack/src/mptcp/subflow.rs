@@ -2,6 +2,7 @@
 
 use super::key::JoinHmac;
 use super::mapping::{ReceivedMappings, SentMappings};
+use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
@@ -86,6 +87,10 @@ pub struct Subflow {
     pub forgotten: bool,
     /// It was established at some time.
     pub ever_established: bool,
+    /// The last ICMP error about it.
+    pub soft_error: Option<NetworkError>,
+    /// ICMP errors about its SYNs.
+    pub unreachable_syns: u32,
 }
 
 impl Subflow {
@@ -120,6 +125,8 @@ impl Subflow {
             reset_with: None,
             forgotten: false,
             ever_established: false,
+            soft_error: None,
+            unreachable_syns: 0,
         }
     }
 
@@ -190,6 +197,8 @@ impl Subflow {
             ssthresh: Some(self.tcb.congestion.ssthresh()).filter(|&bytes| bytes < usize::MAX),
             cwnd: self.tcb.congestion.cwnd(),
             mss: self.tcb.mss,
+            path_mtu: self.tcb.path_mtu.current(),
+            soft_error: self.soft_error,
         }
     }
 }

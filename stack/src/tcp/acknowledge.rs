@@ -58,6 +58,7 @@ pub(super) fn acknowledge(
     if let Some(rtt) = delivered.rtt {
         tcb.rtt.sample(rtt);
     }
+    tcb.path_mtu_on_ack(now, delivered, advanced);
     let same_window = !update_window(tcb, segment, ack);
     // RFC 5681 §2; and RFC 6824 appendix A: an ACK that carries other MPTCP options is no
     // sign of congestion.

@@ -6,6 +6,7 @@ use super::congestion;
 use super::ecn::Ecn;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
+use super::path_mtu::PathMtu;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
@@ -75,6 +76,8 @@ impl Tcb {
                 ..TimestampState::default()
             },
             mss: usize::from(config.local_mss),
+            // The SYNs will tell the family and the peer's MSS.
+            path_mtu: PathMtu::new(false, usize::from(config.local_mss)),
             scoreboard: Scoreboard::new(config.iss),
             assembler: Assembler::new(0),
             sack_report: SackReport::default(),
@@ -138,6 +141,7 @@ impl Tcb {
         self.mss = peer_mss
             .min(usize::from(self.config.local_mss))
             .max(MIN_MSS);
+        self.path_mtu = PathMtu::new(ipv6, self.mss);
         self.congestion = congestion::controller(self.config.congestion, self.mss);
         self.peer_scales = options.window_scale.is_some();
         self.negotiated = Negotiated {

@@ -53,6 +53,9 @@ impl Tcb {
             self.tail_loss = TailLoss::Due;
             self.timers.set(Timer::Retransmit, now + self.rtt.rto());
         }
+        if self.timers.take_due(Timer::PathMtu, now) {
+            self.path_mtu_timed_out(now);
+        }
         if !self.timers.take_due(Timer::Retransmit, now) || self.scoreboard.is_empty() {
             return Expired::Nothing;
         }
@@ -64,6 +67,7 @@ impl Tcb {
         }
         self.counters.timeouts += 1;
         on_timeout(self, now);
+        self.path_mtu_on_timeout(now);
         self.timers.set(Timer::Retransmit, now + self.rtt.rto());
         Expired::Timeout
     }
@@ -141,7 +145,7 @@ pub(super) fn on_ack(tcb: &mut Tcb, now: Instant, seen: &Observation<'_>) {
         .tail_loss
         .on_ack(seen.ack, seen.duplicate_block, seen.blocks, &seen.delivered);
     undo_if_spurious(tcb, now, seen);
-    let found = find_losses(tcb, now, seen);
+    let found = find_losses(tcb, now, seen) && !tcb.path_mtu_explains_losses(now);
     match tcb.recovery {
         Recovery::Open => {
             if found {
@@ -348,7 +352,8 @@ fn on_reordering_timeout(tcb: &mut Tcb, now: Instant) {
         in_flight: tcb.scoreboard.in_flight(),
         flight_size: tcb.flight_size(),
     };
-    if judge_by_time(tcb, now) && tcb.recovery == Recovery::Open {
+    let found = judge_by_time(tcb, now) && !tcb.path_mtu_explains_losses(now);
+    if found && tcb.recovery == Recovery::Open {
         let seen = Observation {
             delivered: Delivered::default(),
             before,

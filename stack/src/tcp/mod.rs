@@ -16,6 +16,7 @@ pub mod handshake;
 pub mod keepalive;
 pub mod loss;
 pub mod pacing;
+pub mod path_mtu;
 pub mod rack;
 pub mod receive;
 pub mod receive_rtt;

@@ -6,6 +6,7 @@ use super::congestion::CongestionController;
 use super::ecn::Ecn;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
+use super::path_mtu::PathMtu;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
@@ -134,8 +135,10 @@ pub struct Tcb {
     pub config: TcbConfig,
     /// Timestamps.
     pub timestamps: TimestampState,
-    /// Largest payload without options: the peer's MSS, bounded by our own.
+    /// Largest payload without options: the peer's MSS, bounded by our own and the path MTU.
     pub mss: usize,
+    /// The largest packet that the path carries.
+    pub path_mtu: PathMtu,
     /// What was sent and is unacknowledged.
     pub scoreboard: Scoreboard,
     /// Bytes received out of order, by offset from the first payload byte.

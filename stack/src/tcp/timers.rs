@@ -20,11 +20,13 @@ pub enum Timer {
     TimeWait,
     /// The peer may have been silent for too long (RFC 9293 §3.8.4).
     Keepalive,
+    /// A segment that a router called too big has shown no progress (RFC 5927 §7.2).
+    PathMtu,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Retransmit,
         Self::LossProbe,
         Self::Reordering,
@@ -32,6 +34,7 @@ impl Timer {
         Self::DelayedAck,
         Self::TimeWait,
         Self::Keepalive,
+        Self::PathMtu,
     ];
 }
 

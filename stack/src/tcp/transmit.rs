@@ -101,11 +101,13 @@ impl Tcb {
                 self.evidence.on_retransmission(now);
             }
         }
+        self.path_mtu_on_retransmission(now, segment.seq);
         self.note_sent(now, len);
         if segment.seq == self.snd_una {
             // The timer is that of the first segment's latest transmission.
             self.timers.clear(Timer::Retransmit);
         }
+        self.path_mtu_on_retransmission(now, segment.seq);
         self.start_retransmit_timer(now);
         self.describe(segment)
     }

@@ -10,6 +10,7 @@ mod harm;
 mod liveness;
 mod loss_recovery;
 mod middleboxes;
+mod path_mtu;
 mod paths;
 mod plain_tcp;
 mod regressions;

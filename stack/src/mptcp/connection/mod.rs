@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod` | the parts, making a connection, snapshots |
 //! | `receive` | a segment of a subflow arrives |
+//! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | MP_CAPABLE and MP_JOIN handshakes, fallback |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
@@ -16,6 +17,7 @@
 mod buffers;
 mod commands;
 mod establish;
+mod icmp;
 mod liveness;
 mod paths;
 mod receive;

@@ -128,9 +128,14 @@ impl Connection {
 
     /// Nothing was heard for too long.
     fn give_up_subflow(&mut self, now: Instant, index: usize) {
+        self.give_up_subflow_for(now, index, CloseReason::TimedOut);
+    }
+
+    /// A subflow is over without a word to the peer, and so is a connection that has no other.
+    pub(super) fn give_up_subflow_for(&mut self, now: Instant, index: usize, reason: CloseReason) {
         self.subflows[index].tcb.close_at_once();
         if self.session().is_none() {
-            self.end(now, CloseReason::TimedOut);
+            self.end(now, reason);
         }
         self.subflow_closed(now, index);
     }

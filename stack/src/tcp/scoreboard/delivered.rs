@@ -1,6 +1,6 @@
 //! What one acknowledgment told about the segments of the queue.
 
-use super::segment::{SentSegment, Transmission};
+use super::segment::{Content, SentSegment, Transmission};
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub struct Delivered {
     pub bytes: usize,
     /// Round-trip time of the latest segment among it that was sent only once.
     pub rtt: Option<Duration>,
+    /// Payload of the largest segment among it, as the network saw it.
+    pub largest: usize,
     /// Our SYN is acknowledged by it.
     pub syn: bool,
     /// Our FIN is acknowledged by it.
@@ -42,6 +44,9 @@ impl Delivered {
     /// Adds the first `len` bytes of a segment.
     pub(super) fn count(&mut self, context: &AckContext, segment: &SentSegment, len: u32) {
         self.bytes += len as usize;
+        if segment.content == Content::Data {
+            self.largest = self.largest.max(len.min(segment.slice) as usize);
+        }
         let end = segment.seq + len;
         self.highest_end = Some(self.highest_end.map_or(end, |highest| highest.max(end)));
         let rtt = context.now.saturating_duration_since(segment.sent.at);

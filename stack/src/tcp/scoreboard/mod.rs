@@ -18,7 +18,7 @@ mod tests;
 mod transmissions;
 
 pub use delivered::{AckContext, Delivered};
-pub use segment::{Content, SentSegment, Transmission};
+pub use segment::{ByteFate, Content, SentSegment, Transmission};
 
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
@@ -270,6 +270,43 @@ impl Scoreboard {
             self.lose(index);
         }
         self.transmissions.clear();
+    }
+
+    /// Judges every data segment on its way with more than `longest` bytes as lost; returns
+    /// whether there was any.
+    pub fn lose_longer_than(&mut self, longest: usize) -> bool {
+        let mut found = false;
+        for index in 0..self.segments.len() {
+            if self.segments[index].largest_payload() > longest {
+                found |= self.lose(index);
+            }
+        }
+        found
+    }
+
+    /// What is known of a byte that was sent.
+    #[must_use]
+    pub fn fate_of(&self, seq: SeqNum) -> ByteFate {
+        let index = self
+            .segments
+            .partition_point(|segment| segment.end().at_or_before(seq));
+        match self.segments.get(index) {
+            Some(segment) if segment.seq.at_or_before(seq) => match segment.fate {
+                Fate::Sacked => ByteFate::Arrived,
+                Fate::InFlight if segment.is_retransmission() => ByteFate::Lost,
+                Fate::InFlight => ByteFate::OnItsWay,
+                Fate::Lost => ByteFate::Lost,
+            },
+            Some(_) | None => ByteFate::Arrived,
+        }
+    }
+
+    /// Payload of the first segment.
+    #[must_use]
+    pub fn first_payload_len(&self) -> usize {
+        self.segments
+            .front()
+            .map_or(0, SentSegment::largest_payload)
     }
 
     /// A receiver that has selectively acknowledged the first segment must have taken it; one

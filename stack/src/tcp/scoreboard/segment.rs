@@ -37,6 +37,17 @@ pub struct Transmission {
     pub at: Instant,
 }
 
+/// What is known of one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteFate {
+    /// The peer has it.
+    Arrived,
+    /// Nothing: it was sent once.
+    OnItsWay,
+    /// It was judged lost, and perhaps sent again.
+    Lost,
+}
+
 /// A segment that was sent.
 #[derive(Clone, Debug)]
 pub struct SentSegment {
@@ -65,6 +76,14 @@ impl SentSegment {
 
     pub(super) fn end(&self) -> SeqNum {
         self.seq + self.len
+    }
+
+    /// Its payload, or that of the largest piece that the device cut it into.
+    pub(super) fn largest_payload(&self) -> usize {
+        match self.content {
+            Content::Data => self.len.min(self.slice) as usize,
+            Content::Syn | Content::Fin => 0,
+        }
     }
 
     /// Cuts off everything behind the first `keep` bytes, which becomes a segment of its own.

@@ -11,6 +11,7 @@
 mod host;
 mod middlebox;
 mod recorder;
+mod router;
 mod run;
 mod scenario;
 mod script;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use host::{ForeignHost, ScriptFactory};
 pub use middlebox::StripMptcp;
+pub use router::{PathMtuRouter, Undelivered};
 pub use scenario::{Ip, Pair, Path, Scenario, Side};
 pub use script::{Io, Progress, Script};
 pub use session::{Connect, Session};

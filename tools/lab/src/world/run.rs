@@ -175,7 +175,8 @@ impl World {
         } = &mut self.foreign[foreign];
         let Attachment { wire, direction } = *attachment;
         while let Some(packet) = host.poll_transmit() {
-            self.wires[wire][direction].push(self.now, packet, &mut self.recorder);
+            let wire = &mut self.wires[wire];
+            wire::push(wire, direction, self.now, packet, &mut self.recorder);
         }
         if let Err(reason) = host.progress() {
             self.failure = Some(format!("{name} at {:?}: {reason}", self.now));
@@ -212,7 +213,8 @@ impl World {
                 continue;
             };
             let packet = transmit.to_bytes();
-            self.wires[wire][direction].push(self.now, packet, &mut self.recorder);
+            let wire = &mut self.wires[wire];
+            wire::push(wire, direction, self.now, packet, &mut self.recorder);
         }
         while let Some(event) = self.hosts[host].endpoint.poll_event() {
             busy = true;

@@ -12,6 +12,9 @@ pub trait Middlebox {
     /// Takes a packet and gives what goes on in its place, in order: itself, something else,
     /// several packets or nothing.
     fn process(&mut self, now: Instant, packet: Bytes, out: &mut Vec<Bytes>);
+
+    /// After each packet: gives what it sends back to where that came from. Most say nothing.
+    fn answer(&mut self, _back: &mut Vec<Bytes>) {}
 }
 
 /// A middlebox that drops the packets a predicate picks.
@@ -48,6 +51,7 @@ pub(super) struct Direction {
     /// The interface of the recorder.
     pub(super) recorded_as: usize,
     through_middlebox: Vec<Bytes>,
+    answers: Vec<Bytes>,
 }
 
 impl Direction {
@@ -58,16 +62,18 @@ impl Direction {
             to,
             recorded_as,
             through_middlebox: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
     /// Sends a packet in, through the middlebox if there is one.
-    pub(super) fn push(&mut self, now: Instant, packet: Bytes, recorder: &mut Recorder) {
+    fn push(&mut self, now: Instant, packet: Bytes, recorder: &mut Recorder) {
         let Some(middlebox) = &mut self.middlebox else {
             return self.push_to_link(now, packet, recorder);
         };
         let mut out = std::mem::take(&mut self.through_middlebox);
         middlebox.process(now, packet.clone(), &mut out);
+        middlebox.answer(&mut self.answers);
         if out.is_empty() {
             recorder.packet(
                 self.recorded_as,
@@ -119,3 +125,20 @@ fn fate(before: LinkCounters, after: LinkCounters) -> Option<&'static str> {
 
 /// Both directions: `[0]` from the end named first, `[1]` back.
 pub(super) type Wire = [Direction; 2];
+
+/// Sends a packet into one direction of a wire. What the middlebox there answers goes back by the
+/// other, past the middlebox of that.
+pub(super) fn push(
+    wire: &mut Wire,
+    direction: usize,
+    now: Instant,
+    packet: Bytes,
+    recorder: &mut Recorder,
+) {
+    wire[direction].push(now, packet, recorder);
+    let mut answers = std::mem::take(&mut wire[direction].answers);
+    for answer in answers.drain(..) {
+        wire[1 - direction].push_to_link(now, answer, recorder);
+    }
+    wire[direction].answers = answers;
+}

@@ -38,18 +38,43 @@ impl Connection {
         let offload = interfaces
             .capabilities(self.subflows[index].interface)
             .segmentation_offload;
-        let segment = max_payload(&self.subflows[index].tcb, self.sizing_session());
+        let mut segment = max_payload(&self.subflows[index].tcb, self.sizing_session());
         let offer = Offer {
             segment,
             room: self.room_at_once(segment, room, offload),
             nagle: !self.config.nodelay,
         };
         let reinjection = self.send.has_reinjection();
-        let chunk = self.send.next_chunk(offer)?;
+        let chunk = match self.next_probe(now, index, offer) {
+            Some(chunk) => {
+                // One segment longer than others (RFC 4821 §7.4).
+                self.subflows[index].tcb.send_probe(now, chunk.len);
+                segment = chunk.len;
+                chunk
+            }
+            None => self.send.next_chunk(offer)?,
+        };
         if reinjection && let Some(session) = self.session_mut() {
             session.multipath = true;
         }
         Some(self.send_chunk(now, index, chunk, segment, interfaces))
+    }
+
+    /// New data for a segment that is to find out whether the path carries longer ones.
+    fn next_probe(&mut self, now: Instant, index: usize, offer: Offer) -> Option<Chunk> {
+        if self.send.has_reinjection() {
+            return None;
+        }
+        let unsent = self.send.end() - self.send.next();
+        let payload = self.subflows[index].tcb.probe_payload(now, unsent)?;
+        if payload <= offer.segment || self.send.window_room() < payload {
+            return None;
+        }
+        self.send.next_chunk(Offer {
+            segment: payload,
+            room: payload,
+            ..offer
+        })
     }
 
     /// Room in the next segment, or in a super-segment that the device will cut, mapped at once (a

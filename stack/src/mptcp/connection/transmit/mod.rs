@@ -15,7 +15,7 @@ use crate::base::error::CloseReason;
 use crate::base::id::InterfaceId;
 use crate::base::time::Instant;
 use crate::mptcp::handshake::Protocol;
-use crate::mptcp::outgoing_options::{max_payload, of_segment, of_syn};
+use crate::mptcp::outgoing_options::{data_options_len, max_payload, of_segment, of_syn};
 use crate::mptcp::state::DataState;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
@@ -84,7 +84,9 @@ impl Connection {
             return Some(self.send_reset(now, index, interfaces));
         }
         let payload = max_payload(&self.subflows[index].tcb, self.sizing_session());
+        let options_len = data_options_len(&self.subflows[index].tcb, self.sizing_session());
         let tcb = &mut self.subflows[index].tcb;
+        tcb.path_mtu.set_options_len(options_len);
         if !tcb.can_retransmit(now) {
             return None;
         }
