@@ -26,7 +26,7 @@ pub mod tcp;
 pub mod wire;
 
 pub use base::config::{
-    ChecksumPolicy, ConnectionConfig, EndpointConfig, InterfaceConfig, Version,
+    ChecksumPolicy, ConnectionConfig, EndpointConfig, InterfaceConfig, SynCookies, Version,
 };
 pub use base::error::{
     AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,

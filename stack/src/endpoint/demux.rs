@@ -29,10 +29,6 @@ impl Demux {
         self.subflows.get(&Key(*tuple)).copied()
     }
 
-    pub(super) fn contains(&self, tuple: &FourTuple) -> bool {
-        self.subflows.contains_key(&Key(*tuple))
-    }
-
     pub(super) fn insert(
         &mut self,
         tuple: FourTuple,

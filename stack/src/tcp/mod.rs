@@ -17,6 +17,7 @@ pub mod rtt;
 pub mod scoreboard;
 pub mod state;
 pub mod tcb;
+pub mod time_wait;
 pub mod timers;
 pub mod transmit;
 

@@ -2,6 +2,7 @@
 
 use super::ack_policy::AckPolicy;
 use super::congestion::CongestionController;
+use super::handshake::timestamp_clock;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
@@ -166,11 +167,10 @@ impl Tcb {
         self.rcv_nxt + u32::try_from(ahead & u64::from(u32::MAX)).unwrap_or(0)
     }
 
-    /// Our timestamp clock: milliseconds (RFC 7323 §4.1).
+    /// Our timestamp clock.
     #[must_use]
     pub fn timestamp(&self, now: Instant) -> u32 {
-        let millis = u32::try_from(now.as_millis() & u64::from(u32::MAX)).unwrap_or(0);
-        self.timestamps.offset.wrapping_add(millis)
+        timestamp_clock(now, self.timestamps.offset)
     }
 
     /// FlightSize of RFC 5681 §2: sequence space sent and not acknowledged cumulatively.
