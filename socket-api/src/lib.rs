@@ -65,7 +65,8 @@ pub use stream::MptcpStream;
 pub use umptcp_stack::{
     AbortError, AddressId, ChecksumPolicy, CloseReason, ConnectError, ConnectionConfig,
     ConnectionId, ConnectionInfo, ConnectionProtocol, EndpointConfig, EndpointStats, InterfaceId,
-    ListenError, ReadError, SubflowError, SubflowId, SubflowInfo, Transmit, Version, WriteError,
+    ListenError, ReadError, SubflowError, SubflowId, SubflowInfo, SynCookies, Transmit, Version,
+    WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

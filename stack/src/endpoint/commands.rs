@@ -1,7 +1,7 @@
 //! What the application asks of an endpoint.
 
-use super::ports::Port;
-use super::time_wait::port_state;
+use super::ports::PortUse as _;
+use super::time_wait::PortsTowards;
 use super::{Endpoint, Event};
 use crate::base::config::ConnectionConfig;
 use crate::base::error::{
@@ -335,27 +335,27 @@ impl Endpoint {
             .interfaces
             .of(address)
             .ok_or(ConnectError::UnknownLocalAddress(address))?;
-        let tuple = |port| FourTuple {
+        let ports = PortsTowards {
+            now,
+            local: address,
+            remote,
+            demux: &self.demux,
+            connections: &self.connections,
+        };
+        let port = match wanted.map_or(0, |wanted| wanted.port()) {
+            0 => self
+                .ports
+                .select(address, remote, &ports)
+                .ok_or(ConnectError::NoFreePort(remote))?,
+            port if ports.is_taken(port) && !ports.is_reusable(port) => {
+                return Err(ConnectError::AddressInUse(SocketAddr::new(address, port)));
+            }
+            port => port,
+        };
+        let tuple = FourTuple {
             local: SocketAddr::new(address, port),
             remote,
         };
-        let port = match wanted.map_or(0, |wanted| wanted.port()) {
-            0 => {
-                let (demux, connections) = (&self.demux, &self.connections);
-                self.ports
-                    .select(address, remote, |port| {
-                        port_state(now, demux, connections, &tuple(port))
-                    })
-                    .ok_or(ConnectError::NoFreePort(remote))?
-            }
-            port => match port_state(now, &self.demux, &self.connections, &tuple(port)) {
-                Port::Free | Port::Reusable => port,
-                Port::Taken => {
-                    return Err(ConnectError::AddressInUse(SocketAddr::new(address, port)));
-                }
-            },
-        };
-        let tuple = tuple(port);
         let after = self.take_over(now, &tuple);
         Ok(LocalEnd {
             tuple,

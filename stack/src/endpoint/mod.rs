@@ -129,7 +129,7 @@ impl Endpoint {
         Self {
             isn: IsnGenerator::new(&mut rng),
             ports: PortSelector::new(&mut rng, config.ephemeral_ports),
-            demux: Demux::new(&mut rng),
+            demux: Demux::new(&mut rng, config.ephemeral_ports),
             cookies: SynCookies::new(&mut rng),
             config,
             rng,

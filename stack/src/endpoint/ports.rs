@@ -9,20 +9,19 @@ use std::net::{IpAddr, SocketAddr};
 /// Counters that the destinations share (RFC 6056 §3.3.4, TABLE_LENGTH): two destinations with
 /// the same one are as far apart as chance puts their offsets, only their steps are common.
 const TABLE_LENGTH: usize = 1024;
-/// Ports in a row that are looked at for a free one once there is one in TIME-WAIT to take
-/// instead. Under exhaustion the ports next in turn are those used longest ago, so looking at all
-/// of them for each connection would find nothing better.
+/// Ports in a row that are looked at for one in TIME-WAIT to take over; and for a free one, once
+/// there is such a one. Those next in turn are those used longest ago, so that looking at all of
+/// them for each connection would find little more, and take long.
 const PATIENCE: u32 = 128;
 
-/// Whether a port can be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Port {
-    /// Nobody uses it towards this destination.
-    Free,
-    /// An earlier connection is in TIME-WAIT there, and may make way.
-    Reusable,
-    /// In use.
-    Taken,
+/// What is known of the ports towards a destination.
+pub(super) trait PortUse {
+    /// How many of the range are taken.
+    fn taken(&self) -> u32;
+    /// This one is.
+    fn is_taken(&self, port: u16) -> bool;
+    /// A connection in TIME-WAIT has it, and makes way.
+    fn is_reusable(&self, port: u16) -> bool;
 }
 
 /// Chooses ports that an outsider cannot foretell, independently for each destination.
@@ -52,37 +51,35 @@ impl PortSelector {
         selector
     }
 
-    /// A port that is free; if none in a row of many is, one that is reusable.
+    /// A port that is free; if none near by is, one that is reusable.
     pub(super) fn select(
         &mut self,
         local: IpAddr,
         remote: SocketAddr,
-        state: impl Fn(u16) -> Port,
+        ports: &impl PortUse,
     ) -> Option<u16> {
         let (offset, index) = self.place(local, remote);
-        let next = self.table[index];
+        let start = u64::from(offset) + u64::from(self.table[index]);
+        let (first, count) = (u64::from(self.first), u64::from(self.count));
+        let port_at = |step| u16::try_from(first + (start + u64::from(step)) % count).ok();
+        let all_taken = ports.taken() >= self.count;
         let mut reusable = None;
-        for step in 0..self.count {
-            if step >= PATIENCE && reusable.is_some() {
-                break;
+        let mut step = 0;
+        while step < self.count && (step < PATIENCE || !(all_taken || reusable.is_some())) {
+            let port = port_at(step)?;
+            if !ports.is_taken(port) {
+                self.table[index] = self.table[index].wrapping_add(step + 1);
+                return Some(port);
             }
-            let at =
-                (u64::from(offset) + u64::from(next) + u64::from(step)) % u64::from(self.count);
-            let port = u16::try_from(u64::from(self.first) + at).ok()?;
-            match state(port) {
-                Port::Free => {
-                    self.table[index] = next.wrapping_add(step + 1);
-                    return Some(port);
-                }
-                Port::Reusable => {
-                    reusable.get_or_insert((port, step));
-                }
-                Port::Taken => {}
+            if step < PATIENCE && reusable.is_none() && ports.is_reusable(port) {
+                reusable = Some(step);
             }
+            step += 1;
         }
-        let (port, step) = reusable?;
-        self.table[index] = next.wrapping_add(step + 1);
-        Some(port)
+        // After a search in vain the next one looks further.
+        let used = reusable.map_or(step, |step| step + 1);
+        self.table[index] = self.table[index].wrapping_add(used);
+        port_at(reusable?)
     }
 
     /// RFC 6056 §3.3.4: where a destination starts, F(), and which counter is its, G(). Halves of
@@ -116,62 +113,99 @@ mod tests {
         PortSelector::new(&mut SeededRng::new([0; 32]), range)
     }
 
+    /// A state for each port.
+    struct Ports<F> {
+        taken: u32,
+        state: F,
+        asked: Cell<u32>,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Port {
+        Free,
+        Reusable,
+        Taken,
+    }
+
+    fn ports<F: Fn(u16) -> Port>(taken: u32, state: F) -> Ports<F> {
+        Ports {
+            taken,
+            state,
+            asked: Cell::new(0),
+        }
+    }
+
+    impl<F: Fn(u16) -> Port> PortUse for Ports<F> {
+        fn taken(&self) -> u32 {
+            self.taken
+        }
+        fn is_taken(&self, port: u16) -> bool {
+            self.asked.set(self.asked.get() + 1);
+            (self.state)(port) != Port::Free
+        }
+        fn is_reusable(&self, port: u16) -> bool {
+            (self.state)(port) == Port::Reusable
+        }
+    }
+
+    fn any(selector: &mut PortSelector, remote: SocketAddr) -> u16 {
+        let free = ports(0, |_| Port::Free);
+        selector.select(LOCAL, remote, &free).unwrap()
+    }
+
     #[test]
     fn every_free_port_is_found_and_none_twice_in_a_row() {
-        let mut ports = selector((1000, 1009));
-        let mut seen: Vec<u16> = (0..10)
-            .map(|_| ports.select(LOCAL, remote(2), |_| Port::Free).unwrap())
-            .collect();
+        let mut selector = selector((1000, 1999));
+        let mut seen: Vec<u16> = (0..1000).map(|_| any(&mut selector, remote(2))).collect();
         seen.sort_unstable();
-        assert_eq!(seen, (1000..1010).collect::<Vec<u16>>());
-        let only_1003 = |port| {
-            if port == 1003 {
-                Port::Free
-            } else {
-                Port::Taken
-            }
-        };
-        assert_eq!(ports.select(LOCAL, remote(2), only_1003), Some(1003));
-        assert_eq!(ports.select(LOCAL, remote(2), |_| Port::Taken), None);
+        assert_eq!(seen, (1000..2000).collect::<Vec<u16>>());
+        for free in [1003, 1500, 1999] {
+            let one = ports(999, |port| {
+                if port == free {
+                    Port::Free
+                } else {
+                    Port::Taken
+                }
+            });
+            assert_eq!(selector.select(LOCAL, remote(2), &one), Some(free));
+        }
+        let none = ports(1000, |_| Port::Taken);
+        assert_eq!(selector.select(LOCAL, remote(2), &none), None);
+        assert_eq!(none.asked.get(), PATIENCE, "a search in vain is short");
     }
 
     #[test]
     fn other_destinations_do_not_disturb_a_sequence() {
         let range = (49152, 65535);
-        let alone: Vec<_> = {
-            let mut ports = selector(range);
-            (0..50)
-                .map(|_| ports.select(LOCAL, remote(0), |_| Port::Free))
-                .collect()
-        };
-        let mut ports = selector(range);
-        let own = ports.place(LOCAL, remote(0)).1;
+        let mut lonely = selector(range);
+        let alone: Vec<u16> = (0..50).map(|_| any(&mut lonely, remote(0))).collect();
+        let mut selector = selector(range);
+        let own = selector.place(LOCAL, remote(0)).1;
         let others: Vec<SocketAddr> = (1..=255)
             .map(remote)
-            .filter(|&other| ports.place(LOCAL, other).1 != own)
+            .filter(|&other| selector.place(LOCAL, other).1 != own)
             .collect();
         assert!(others.len() > 240, "few share a counter");
         let mut among_others = Vec::new();
         for _ in 0..50 {
             for &other in &others {
-                ports.select(LOCAL, other, |_| Port::Free).unwrap();
+                any(&mut selector, other);
             }
-            among_others.push(ports.select(LOCAL, remote(0), |_| Port::Free));
+            among_others.push(any(&mut selector, remote(0)));
         }
         assert_eq!(among_others, alone);
         // A destination's own ports follow each other: the longest possible time until reuse.
-        let steps = alone.windows(2).filter(|pair| {
-            let (one, next) = (pair[0].unwrap(), pair[1].unwrap());
-            next == one + 1 || (one, next) == (65535, 49152)
-        });
-        assert_eq!(steps.count(), 49);
+        for pair in alone.windows(2) {
+            let next = if pair[0] == 65535 { 49152 } else { pair[0] + 1 };
+            assert_eq!(pair[1], next);
+        }
     }
 
     #[test]
     fn destinations_start_at_places_of_their_own() {
-        let mut ports = selector((49152, 65535));
+        let mut selector = selector((49152, 65535));
         let mut first: Vec<_> = (0..100)
-            .map(|host| ports.select(LOCAL, remote(host), |_| Port::Free).unwrap())
+            .map(|host| any(&mut selector, remote(host)))
             .collect();
         first.sort_unstable();
         first.dedup();
@@ -180,37 +214,41 @@ mod tests {
 
     #[test]
     fn a_free_port_goes_before_a_reusable_one_unless_it_is_far() {
-        let mut ports = selector((1000, 1999));
-        let start = ports.select(LOCAL, remote(2), |_| Port::Free).unwrap();
-        let nth = |n: u16| 1000 + (start - 1000 + n) % 1000;
-        let at = |free: u16| {
-            move |port| match port {
+        let start = any(&mut selector((1000, 1999)), remote(2));
+        let nth = |n: u32| u16::try_from(1000 + (u32::from(start) - 1000 + n) % 1000).unwrap();
+        // The port after the first is reusable, another is free.
+        let choice = |free: u32| {
+            let mut selector = selector((1000, 1999));
+            any(&mut selector, remote(2));
+            let state = ports(999, |port| match port {
                 port if port == nth(1) => Port::Reusable,
                 port if port == nth(free) => Port::Free,
                 _ => Port::Taken,
-            }
+            });
+            selector.select(LOCAL, remote(2), &state)
         };
-        assert_eq!(
-            selector_at(start).select(LOCAL, remote(2), at(100)),
-            Some(nth(100))
-        );
-        assert_eq!(
-            selector_at(start).select(LOCAL, remote(2), at(500)),
-            Some(nth(1))
-        );
-        let looked_at = Cell::new(0);
-        let port = selector_at(start).select(LOCAL, remote(2), |_| {
-            looked_at.set(looked_at.get() + 1);
-            Port::Reusable
-        });
-        assert_eq!(port, Some(nth(1)));
-        assert_eq!(looked_at.get(), PATIENCE);
+        assert_eq!(choice(100), Some(nth(100)));
+        assert_eq!(choice(PATIENCE + 100), Some(nth(1)));
     }
 
-    /// One that has given out `start` to the destination.
-    fn selector_at(start: u16) -> PortSelector {
-        let mut ports = selector((1000, 1999));
-        assert_eq!(ports.select(LOCAL, remote(2), |_| Port::Free), Some(start));
-        ports
+    #[test]
+    fn searches_in_vain_get_on() {
+        let mut selector = selector((1000, 1999));
+        let start = any(&mut selector, remote(2));
+        let far = if start < 1500 {
+            start + 499
+        } else {
+            start - 501
+        };
+        let state = ports(1000, |port| {
+            if port == far {
+                Port::Reusable
+            } else {
+                Port::Taken
+            }
+        });
+        assert_eq!(selector.select(LOCAL, remote(2), &state), None);
+        let found = (0..8).find_map(|_| selector.select(LOCAL, remote(2), &state));
+        assert_eq!(found, Some(far));
     }
 }

@@ -7,11 +7,12 @@ use super::Endpoint;
 use super::connections::Connections;
 use super::demux::Demux;
 use super::incoming::join_of;
-use super::ports::Port;
+use super::ports::PortUse;
 use crate::base::id::{ConnectionId, SubflowId};
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::wire::packet::{FourTuple, Segment};
+use std::net::{IpAddr, SocketAddr};
 
 impl Endpoint {
     /// If `syn` is to start a new connection where `subflow` is in TIME-WAIT: releases that, and
@@ -69,23 +70,40 @@ impl Endpoint {
     }
 }
 
-/// What a new connection of ours finds at a four-tuple.
-pub(super) fn port_state(
-    now: Instant,
-    demux: &Demux,
-    connections: &Connections,
-    tuple: &FourTuple,
-) -> Port {
-    let Some((id, subflow)) = demux.subflow(tuple) else {
-        return Port::Free;
-    };
-    let reusable = connections.get(id).is_some_and(|entry| {
-        let old = entry.connection.in_time_wait(subflow);
-        old.is_some_and(|old| old.gives_way_to_us(now))
-    });
-    if reusable {
-        Port::Reusable
-    } else {
-        Port::Taken
+/// The ports between an address of ours and a destination.
+pub(super) struct PortsTowards<'a> {
+    pub(super) now: Instant,
+    pub(super) local: IpAddr,
+    pub(super) remote: SocketAddr,
+    pub(super) demux: &'a Demux,
+    pub(super) connections: &'a Connections,
+}
+
+impl PortsTowards<'_> {
+    fn owner(&self, port: u16) -> Option<(ConnectionId, SubflowId)> {
+        self.demux.subflow(&FourTuple {
+            local: SocketAddr::new(self.local, port),
+            remote: self.remote,
+        })
+    }
+}
+
+impl PortUse for PortsTowards<'_> {
+    fn taken(&self) -> u32 {
+        self.demux.ports_in_use(self.local, self.remote)
+    }
+
+    fn is_taken(&self, port: u16) -> bool {
+        self.owner(port).is_some()
+    }
+
+    fn is_reusable(&self, port: u16) -> bool {
+        let Some((id, subflow)) = self.owner(port) else {
+            return false;
+        };
+        self.connections.get(id).is_some_and(|entry| {
+            let old = entry.connection.in_time_wait(subflow);
+            old.is_some_and(|old| old.gives_way_to_us(self.now))
+        })
     }
 }

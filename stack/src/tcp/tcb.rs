@@ -206,5 +206,8 @@ impl Tcb {
         self.timers.clear_all();
         self.timers
             .set(Timer::TimeWait, now + self.config.time_wait);
+        // All of both directions is acknowledged. There may be many that wait like this: what the
+        // queues have grown to is given back.
+        self.scoreboard = Scoreboard::new(self.snd_nxt);
     }
 }
