@@ -118,7 +118,7 @@ impl Default for EndpointConfig {
     fn default() -> Self {
         Self {
             backlog: 1024,
-            // A few megabytes at most; cookies take over from there.
+            // About a megabyte; cookies take over from there.
             syn_backlog: 512,
             syn_cookies: SynCookies::WhenFull,
             // RFC 6335 §6: the dynamic ports.

@@ -49,7 +49,7 @@ use ports::PortSelector;
 use reset::Offence;
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use syn_cookie::SynCookies;
+use syn_cookie::Cookies;
 
 /// Something the application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub struct Endpoint {
     rng: SeededRng,
     isn: IsnGenerator,
     ports: PortSelector,
-    cookies: SynCookies,
+    cookies: Cookies,
     interfaces: InterfaceTable,
     demux: Demux,
     listeners: Listeners,
@@ -130,7 +130,7 @@ impl Endpoint {
             isn: IsnGenerator::new(&mut rng),
             ports: PortSelector::new(&mut rng, config.ephemeral_ports),
             demux: Demux::new(&mut rng, config.ephemeral_ports),
-            cookies: SynCookies::new(&mut rng),
+            cookies: Cookies::new(&mut rng),
             config,
             rng,
             interfaces: InterfaceTable::default(),

@@ -106,7 +106,7 @@ impl CookieContext {
 
 /// Makes and reads cookies.
 #[derive(Debug)]
-pub(super) struct SynCookies {
+pub(super) struct Cookies {
     secret: Secret,
 }
 
@@ -114,7 +114,7 @@ pub(super) struct SynCookies {
 const PURPOSE_COOKIE: u8 = 0;
 const PURPOSE_KEY: u8 = 1;
 
-impl SynCookies {
+impl Cookies {
     pub(super) fn new(rng: &mut SeededRng) -> Self {
         Self {
             secret: Secret::new(rng),
@@ -251,8 +251,8 @@ mod tests {
         CookieContext::new(Instant::from_millis(seconds * 1000), tuple(), IRS)
     }
 
-    fn cookies() -> SynCookies {
-        SynCookies::new(&mut SeededRng::new([3; 32]))
+    fn cookies() -> Cookies {
+        Cookies::new(&mut SeededRng::new([3; 32]))
     }
 
     fn facts(mss: u16) -> SynFacts {
@@ -406,7 +406,7 @@ mod tests {
             change(&mut context.tuple);
             assert!(made.open(context, cookie, echo).is_none());
         }
-        let other = SynCookies::new(&mut SeededRng::new([4; 32]));
+        let other = Cookies::new(&mut SeededRng::new([4; 32]));
         assert!(other.open(at(0), cookie, echo).is_none());
         assert!(!format!("{made:?}").contains(|c: char| c.is_ascii_digit()));
     }

@@ -131,6 +131,37 @@ fn version_0_without_the_third_packet_becomes_plain_tcp() {
     assert!(lost > 0);
 }
 
+/// RFC 6824 §3.1: SYNs with the option and without it race; the third packet decides.
+#[test]
+fn a_late_answer_to_the_syn_with_the_option_is_plain_tcp() {
+    for version in [Version::V0, Version::V1] {
+        let config = ConnectionConfig {
+            syn_tries_with_mptcp: 1,
+            ..mptcp(version)
+        };
+        let mut net = Net::new(always());
+        let id = net.connect(&config);
+        let (mut syns, mut held) = (0, None);
+        net.run(Duration::from_millis(1500), &mut |way, packet| {
+            match way {
+                Way::ToServer => syns += 1,
+                Way::ToClient => held = Some(packet.clone()),
+            }
+            // Only the first SYN arrives, and its answer waits.
+            way == Way::ToServer && syns == 1
+        });
+        assert_eq!(syns, 2, "one with the option, one without");
+        let answer = held.expect("the server answered");
+        assert_eq!(segment(&answer).expect("TCP").options.mptcp.len(), 1);
+        net.client.take(net.now, 0, answer);
+        net.run(Duration::from_millis(100), &mut untouched);
+        let accepted = net.accept().expect("it connected");
+        assert_eq!(net.protocol_at_server(accepted), ConnectionProtocol::Tcp);
+        assert_eq!(net.protocol_at_client(id), ConnectionProtocol::Tcp);
+        net.transfer((id, accepted), &mut untouched);
+    }
+}
+
 /// Data that overtakes the third packet is no cookie, but no reason for an RST either.
 #[test]
 fn later_data_that_comes_first_does_no_harm() {
