@@ -96,6 +96,8 @@ fn version_1_needs_no_third_packet_besides_its_data() {
         "the segment that completed it brought its data along"
     );
     assert_eq!(&buffer[..5], b"early");
+    let subflow = &net.client.endpoint.subflows(id)[0];
+    assert_eq!(subflow.retransmissions, 0, "it was taken at once");
     net.transfer((id, accepted), &mut hand);
     net.run(Duration::from_secs(1), &mut untouched);
     assert_eq!(
@@ -129,6 +131,34 @@ fn version_0_without_the_third_packet_becomes_plain_tcp() {
     assert_eq!(net.server.endpoint.stats().fallbacks, 1);
     drop(hand);
     assert!(lost > 0);
+}
+
+/// A DATA_FIN without data that comes before the keys is not taken for plain TCP: it comes again,
+/// and the keys with it.
+#[test]
+fn an_end_without_data_waits_for_the_keys() {
+    for version in [Version::V0, Version::V1] {
+        let mut net = Net::new(always());
+        let id = net.connect(&mptcp(version));
+        let mut lost = 0;
+        let mut hand = |way, packet: &mut Vec<u8>| {
+            let third = way == Way::ToServer && segment(packet).is_some_and(|s| is_third_ack(&s));
+            lost += u32::from(third);
+            !third || lost > 1
+        };
+        net.run(Duration::from_millis(50), &mut hand);
+        let client = &mut net.client.endpoint;
+        client.shutdown(net.now, id).expect("it is open");
+        net.run(Duration::from_secs(5), &mut hand);
+        assert!(lost > 1);
+        let accepted = net.accept().expect("the keys came");
+        assert_eq!(
+            net.protocol_at_server(accepted),
+            ConnectionProtocol::Mptcp(version)
+        );
+        let end = net.server.endpoint.read(net.now, accepted, &mut [0; 1]);
+        assert_eq!(end, Ok(0));
+    }
 }
 
 /// RFC 6824 §3.1: SYNs with the option and without it race; the third packet decides.
