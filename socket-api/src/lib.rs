@@ -66,7 +66,7 @@ pub use umptcp_stack::{
     AbortError, AddressId, ChecksumPolicy, CloseReason, CongestionAlgorithm, ConnectError,
     ConnectionConfig, ConnectionId, ConnectionInfo, ConnectionProtocol, EcnPolicy, EndpointConfig,
     EndpointStats, InterfaceId, ListenError, NetworkError, ReadError, SubflowError, SubflowId,
-    SubflowInfo, Transmit, Version, WriteError,
+    SubflowInfo, SynCookies, Transmit, Version, WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

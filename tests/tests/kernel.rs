@@ -7,7 +7,10 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
-use umptcp::{ConnectionConfig, ConnectionProtocol, MptcpStream, Network, Stack, Version};
+use umptcp::{
+    ConnectionConfig, ConnectionProtocol, EndpointConfig, MptcpStream, Network, Stack, SynCookies,
+    Version,
+};
 use umptcp_lab::demo::{self, DemoOptions, Direction, LinkChoice, Peer, Report};
 use umptcp_lab::kernel::{self, Counters, KernelProtocol, PathManager, Use};
 use umptcp_lab::payload::{Pattern, Payload};
@@ -218,6 +221,7 @@ async fn kernel_client(
     family: Family,
     second: Second,
     config: ConnectionConfig,
+    endpoint: EndpointConfig,
 ) -> Accepted {
     kernel::prepare_mptcp(1).expect("MPTCP");
     let manager = PathManager::open().expect("path manager");
@@ -233,7 +237,7 @@ async fn kernel_client(
         }
         Second::Announced => manager.set_limits(1, 1).expect("limits"),
     }
-    let mut stack = Stack::builder();
+    let mut stack = Stack::builder().config(endpoint);
     for (device, address) in interfaces {
         stack = stack.interface(device, [address]);
     }
@@ -269,9 +273,22 @@ fn from_kernel_client(
     config: ConnectionConfig,
     expected: ConnectionProtocol,
 ) {
+    let endpoint = EndpointConfig::default();
+    from_kernel_client_to(endpoint, protocol, family, second, config, expected);
+}
+
+/// The same, to a stack with these settings.
+fn from_kernel_client_to(
+    endpoint: EndpointConfig,
+    protocol: KernelProtocol,
+    family: Family,
+    second: Second,
+    config: ConnectionConfig,
+    expected: ConnectionProtocol,
+) {
     in_private_network(move || {
         Runtime::new().expect("runtime").block_on(async {
-            let mut ends = kernel_client(protocol, family, second, config).await;
+            let mut ends = kernel_client(protocol, family, second, config, endpoint).await;
             let joins = usize::from(second != Second::None && expected != ConnectionProtocol::Tcp);
             // The kernel joins from a work queue, and a join that meets a full queue of a device
             // is repeated only after a second: by then the transfer could be over.
@@ -376,6 +393,23 @@ fn a_kernel_client_joins_an_announced_address() {
             config,
             VERSION_1,
         );
+    }
+}
+
+/// Stateless handshakes: the kernel sees no difference, with MPTCP and without.
+#[test]
+fn a_kernel_client_is_served_with_syn_cookies() {
+    let tcp = (KernelProtocol::Tcp, Second::None, ConnectionProtocol::Tcp);
+    let mptcp = (KernelProtocol::Mptcp, Second::Endpoint, VERSION_1);
+    for family in [Family::V4, Family::V6] {
+        for (protocol, second, expected) in [tcp, mptcp] {
+            let endpoint = EndpointConfig {
+                syn_cookies: SynCookies::Always,
+                ..EndpointConfig::default()
+            };
+            let config = ConnectionConfig::default();
+            from_kernel_client_to(endpoint, protocol, family, second, config, expected);
+        }
     }
 }
 

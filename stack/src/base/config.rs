@@ -165,11 +165,33 @@ impl Default for ConnectionConfig {
     }
 }
 
+/// When a listener answers SYNs with SYN cookies (RFC 4987 §3.6), which keep nothing of the SYN on
+/// this host.
+///
+/// MPTCP works with them in both versions. What a cookie cannot keep: without timestamps there is
+/// no window scaling and no SACK, the MSS is rounded down, and a version 0 connection whose third
+/// packet is lost becomes plain TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SynCookies {
+    /// Never: SYNs beyond the SYN backlog are dropped.
+    Never,
+    /// For SYNs beyond the SYN backlog.
+    #[default]
+    WhenFull,
+    /// For every SYN.
+    Always,
+}
+
 /// Settings of the whole endpoint.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
-    /// Connections of one listener that are not accepted yet, half-open ones included.
+    /// Established connections of one listener that wait to be accepted. While there are so many,
+    /// its SYNs are dropped, and handshakes under way are not completed: the peer repeats itself.
     pub backlog: usize,
+    /// Half-open connections of one listener: a SYN was answered, the third packet is awaited.
+    pub syn_backlog: usize,
+    /// What becomes of SYNs beyond the SYN backlog.
+    pub syn_cookies: SynCookies,
     /// First and last local port for outgoing subflows.
     pub ephemeral_ports: (u16, u16),
     /// Answer segments of no connection with RST (RFC 9293 §3.10.7.1).
@@ -182,6 +204,9 @@ impl Default for EndpointConfig {
     fn default() -> Self {
         Self {
             backlog: 1024,
+            // About a megabyte; cookies take over from there.
+            syn_backlog: 512,
+            syn_cookies: SynCookies::WhenFull,
             // RFC 6335 §6: the dynamic ports.
             ephemeral_ports: (49152, 65535),
             answer_unknown_with_reset: true,

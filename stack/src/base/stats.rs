@@ -16,8 +16,18 @@ pub struct EndpointStats {
     pub icmp_errors_ignored: u64,
     /// Segments answered with RST because nobody knew them.
     pub resets_sent: u64,
-    /// SYNs dropped because a listener's backlog was full.
+    /// SYNs dropped because a listener's backlog was full, or its SYN backlog without cookies.
     pub syns_dropped: u64,
+    /// Third packets of handshakes not taken because a listener's backlog was full.
+    pub accept_overflows: u64,
+    /// SYNs answered with a cookie.
+    pub cookies_sent: u64,
+    /// Connections made from a cookie that came back.
+    pub cookies_accepted: u64,
+    /// Acknowledgments that could have been of a cookie, and were not.
+    pub cookies_failed: u64,
+    /// Connections in TIME-WAIT that made way for a new one with the same addresses and ports.
+    pub time_waits_reused: u64,
     /// Connections that started or became plain TCP.
     pub fallbacks: u64,
     /// MP_JOINs refused: unknown token, wrong HMAC, limits.

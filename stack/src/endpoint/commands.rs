@@ -1,11 +1,14 @@
 //! What the application asks of an endpoint.
 
+use super::ports::PortUse as _;
+use super::time_wait::PortsTowards;
 use super::{Endpoint, Event};
 use crate::base::config::ConnectionConfig;
 use crate::base::error::{
     AbortError, CloseReason, ConnectError, ListenError, ReadError, SubflowError, WriteError,
 };
 use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
+use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, InitialSubflow};
 use crate::mptcp::key::HostKey;
@@ -14,6 +17,14 @@ use crate::wire::mptcp_option::{Key, Nonce};
 use crate::wire::packet::FourTuple;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
+
+/// The local end of a new subflow.
+struct LocalEnd {
+    tuple: FourTuple,
+    interface: InterfaceId,
+    /// Where the sequence numbers of the connection before it ended.
+    after: Option<SeqNum>,
+}
 
 impl Endpoint {
     /// Accepts connections to `local`; an unspecified address stands for every local one.
@@ -50,7 +61,6 @@ impl Endpoint {
     pub fn accept(&mut self, listener: ListenerId) -> Option<ConnectionId> {
         let waiting = self.listeners.get_mut(listener)?;
         let id = waiting.queue.pop_front()?;
-        waiting.pending = waiting.pending.saturating_sub(1);
         if let Some(entry) = self.connections.get_mut(id) {
             entry.listener = None;
         }
@@ -72,13 +82,17 @@ impl Endpoint {
         if remote.port() == 0 || remote.ip().is_unspecified() || remote.ip().is_multicast() {
             return Err(ConnectError::InvalidRemote(remote));
         }
-        let (tuple, interface) = self.choose_local(local, remote)?;
+        let LocalEnd {
+            tuple,
+            interface,
+            after,
+        } = self.choose_local(now, local, remote)?;
         let mut config = config;
         let key = self.new_key(config.version);
         // Without a free token there is no MPTCP (RFC 6824 §3.1); plain TCP needs no key.
         config.mptcp &= key.is_some();
         let key = key.unwrap_or_else(|| HostKey::new(config.version, Key(0)));
-        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config));
+        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config, after));
         let initial = InitialSubflow {
             tuple,
             interface,
@@ -230,9 +244,13 @@ impl Endpoint {
             return Err(SubflowError::NotMultipath);
         }
         let config = entry.connection.config().clone();
-        let (tuple, interface) = self.choose_local(Some(SocketAddr::new(local, 0)), remote)?;
+        let LocalEnd {
+            tuple,
+            interface,
+            after,
+        } = self.choose_local(now, Some(SocketAddr::new(local, 0)), remote)?;
         let nonce = Nonce(self.rng.next_u32());
-        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config));
+        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config, after));
         let entry = self
             .connections
             .get_mut(connection)
@@ -290,11 +308,15 @@ impl Endpoint {
 
     /// The local end of a new subflow: as asked for, or the first address of the family that is
     /// up, and a free port.
+    ///
+    /// Where there is none, the port of a connection in TIME-WAIT serves if timestamps keep the
+    /// two apart (see `tcp::time_wait`).
     fn choose_local(
         &mut self,
+        now: Instant,
         wanted: Option<SocketAddr>,
         remote: SocketAddr,
-    ) -> Result<(FourTuple, InterfaceId), ConnectError> {
+    ) -> Result<LocalEnd, ConnectError> {
         let address = match wanted
             .map(|wanted| wanted.ip())
             .filter(|ip| !ip.is_unspecified())
@@ -313,22 +335,32 @@ impl Endpoint {
             .interfaces
             .of(address)
             .ok_or(ConnectError::UnknownLocalAddress(address))?;
-        let tuple = |port| FourTuple {
-            local: SocketAddr::new(address, port),
+        let ports = PortsTowards {
+            now,
+            local: address,
             remote,
+            demux: &self.demux,
+            connections: &self.connections,
         };
         let port = match wanted.map_or(0, |wanted| wanted.port()) {
-            0 => {
-                let demux = &self.demux;
-                self.ports
-                    .select(address, remote, |port| !demux.contains(&tuple(port)))
-                    .ok_or(ConnectError::NoFreePort(remote))?
-            }
-            port if self.demux.contains(&tuple(port)) => {
+            0 => self
+                .ports
+                .select(address, remote, &ports)
+                .ok_or(ConnectError::NoFreePort(remote))?,
+            port if ports.is_taken(port) && !ports.is_reusable(port) => {
                 return Err(ConnectError::AddressInUse(SocketAddr::new(address, port)));
             }
             port => port,
         };
-        Ok((tuple(port), interface))
+        let tuple = FourTuple {
+            local: SocketAddr::new(address, port),
+            remote,
+        };
+        let after = self.take_over(now, &tuple);
+        Ok(LocalEnd {
+            tuple,
+            interface,
+            after,
+        })
     }
 }

@@ -90,6 +90,11 @@ impl Connections {
         }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// All ids.
     pub(super) fn ids(&self) -> Vec<ConnectionId> {
         let live = self

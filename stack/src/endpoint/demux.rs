@@ -7,6 +7,7 @@ use crate::wire::packet::FourTuple;
 use core::hash::{BuildHasher, Hash, Hasher};
 use siphasher::sip::SipHasher13;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 
 /// Tables keyed by a secret, so that nobody outside can make entries collide.
@@ -14,23 +15,25 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) struct Demux {
     subflows: HashMap<Key, (ConnectionId, SubflowId), Keyed>,
     tokens: HashMap<Token, ConnectionId, Keyed>,
+    /// First and last ephemeral port.
+    ephemeral: (u16, u16),
+    /// Ephemeral ports in use between an address of ours and a destination.
+    ports_in_use: HashMap<(IpAddr, SocketAddr), u32, Keyed>,
 }
 
 impl Demux {
-    pub(super) fn new(rng: &mut SeededRng) -> Self {
+    pub(super) fn new(rng: &mut SeededRng, ephemeral: (u16, u16)) -> Self {
         let keyed = Keyed(rng.next_key());
         Self {
             subflows: HashMap::with_hasher(keyed),
             tokens: HashMap::with_hasher(keyed),
+            ephemeral,
+            ports_in_use: HashMap::with_hasher(keyed),
         }
     }
 
     pub(super) fn subflow(&self, tuple: &FourTuple) -> Option<(ConnectionId, SubflowId)> {
         self.subflows.get(&Key(*tuple)).copied()
-    }
-
-    pub(super) fn contains(&self, tuple: &FourTuple) -> bool {
-        self.subflows.contains_key(&Key(*tuple))
     }
 
     pub(super) fn insert(
@@ -39,7 +42,21 @@ impl Demux {
         connection: ConnectionId,
         subflow: SubflowId,
     ) {
-        self.subflows.insert(Key(tuple), (connection, subflow));
+        let before = self.subflows.insert(Key(tuple), (connection, subflow));
+        if before.is_none() && self.is_ephemeral(&tuple) {
+            *self.ports_in_use.entry(destination(&tuple)).or_default() += 1;
+        }
+    }
+
+    /// Ephemeral ports in use between an address of ours and a destination: whether there is a
+    /// free one must not take a search.
+    pub(super) fn ports_in_use(&self, local: IpAddr, remote: SocketAddr) -> u32 {
+        let count = self.ports_in_use.get(&(local, remote));
+        count.copied().unwrap_or(0)
+    }
+
+    fn is_ephemeral(&self, tuple: &FourTuple) -> bool {
+        (self.ephemeral.0..=self.ephemeral.1).contains(&tuple.local.port())
     }
 
     /// Removes an entry, if it still belongs to this subflow.
@@ -51,6 +68,14 @@ impl Demux {
     ) {
         if self.subflow(&tuple) == Some((connection, subflow)) {
             self.subflows.remove(&Key(tuple));
+            if self.is_ephemeral(&tuple)
+                && let Entry::Occupied(mut count) = self.ports_in_use.entry(destination(&tuple))
+            {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
         }
     }
 
@@ -67,6 +92,10 @@ impl Demux {
             self.tokens.remove(&token);
         }
     }
+}
+
+const fn destination(tuple: &FourTuple) -> (IpAddr, SocketAddr) {
+    (tuple.local.ip(), tuple.remote)
 }
 
 /// A four-tuple that is hashed in one piece: it is looked up for every packet.

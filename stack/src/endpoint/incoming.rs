@@ -1,62 +1,89 @@
 //! Segments that belong to no subflow: SYNs that make one, and strays.
 
-use super::{Endpoint, reset::Offence};
-use crate::base::config::Version;
-use crate::base::id::{InterfaceId, ListenerId};
+use super::Endpoint;
+use super::reset::Offence;
+use super::stateless::{Third, capable_of};
+use crate::base::config::{ConnectionConfig, SynCookies, Version};
+use crate::base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
+use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, InitialSubflow, JoinRequest};
 use crate::mptcp::handshake::{Answer, SynVerdict, judge_syn};
 use crate::mptcp::key::HostKey;
-use crate::tcp::tcb::Tcb;
+use crate::tcp::tcb::{Tcb, TcbConfig};
 use crate::wire::mptcp_option::{
     Key, MpCapable, MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason, Token,
 };
-use crate::wire::packet::Segment;
+use crate::wire::packet::{Segment, Transmit};
 
 /// Attempts at a key whose token is not in use; Linux makes four.
 const KEY_TRIES: u32 = 8;
+/// Packets of no connection that wait to be sent; more are dropped, as on a full device.
+const MAX_REPLIES: usize = 4096;
+
+/// MP_CAPABLE of a SYN, to be answered in this version.
+pub(super) type Offered = (Version, MpCapable);
+
+/// The MP_JOIN of a SYN.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JoinSyn {
+    pub(super) token: Token,
+    backup: bool,
+    address_id: AddressId,
+    nonce: Nonce,
+}
+
+/// The MP_JOIN of a SYN, if there is one.
+pub(super) fn join_of(syn: &Segment) -> Option<JoinSyn> {
+    syn.options.mptcp.iter().find_map(|option| {
+        let MptcpOption::Join(MpJoin::Syn {
+            backup,
+            address_id,
+            token,
+            nonce,
+        }) = *option
+        else {
+            return None;
+        };
+        Some(JoinSyn {
+            token,
+            backup,
+            address_id,
+            nonce,
+        })
+    })
+}
 
 impl Endpoint {
+    /// Takes a segment of no subflow. If its four-tuple was in TIME-WAIT, `after` is where the
+    /// sequence numbers of that connection ended.
     pub(super) fn handle_unknown(
         &mut self,
         now: Instant,
         interface: InterfaceId,
         segment: Segment,
+        after: Option<SeqNum>,
     ) {
         let Some(home) = self.interfaces.of(segment.tuple.local.ip()) else {
             // Not our address: nobody asked us.
             return;
         };
-        let is_syn = segment.flags.syn && segment.ack.is_none() && !segment.flags.rst;
-        let join = segment
-            .options
-            .mptcp
-            .iter()
-            .find_map(|option| match option {
-                MptcpOption::Join(MpJoin::Syn {
-                    backup,
-                    address_id,
-                    token,
-                    nonce,
-                }) => Some((*backup, *address_id, *token, *nonce)),
-                _ => None,
-            });
-        match join {
-            Some((backup, remote_id, token, remote_nonce)) if is_syn => {
-                let request = JoinRequest {
-                    tuple: segment.tuple,
-                    interface: home,
-                    remote_id,
-                    backup,
-                    remote_nonce,
-                    local_nonce: Nonce(self.rng.next_u32()),
-                };
-                self.handle_join(now, interface, request, token, &segment);
+        let listener = self.listeners.at(segment.tuple.local);
+        if segment.flags.syn && segment.ack.is_none() && !segment.flags.rst {
+            match (join_of(&segment), listener) {
+                (Some(join), _) => self.handle_join(now, interface, home, join, &segment, after),
+                (None, Some(listener)) => self.handle_syn(now, home, listener, &segment, after),
+                (None, None) => self.answer_with_reset(interface, &Offence::of(&segment), None),
             }
-            Some(_) | None => match self.listeners.at(segment.tuple.local) {
-                Some(listener) if is_syn => self.handle_syn(now, home, listener, &segment),
-                Some(_) | None => self.answer_with_reset(interface, &Offence::of(&segment), None),
-            },
+            return;
+        }
+        let offence = Offence::of(&segment);
+        let third = match listener {
+            Some(listener) => self.handle_third_packet(now, home, listener, segment),
+            None => Third::Stray,
+        };
+        if third == Third::Stray {
+            self.answer_with_reset(interface, &offence, None);
         }
     }
 
@@ -65,44 +92,33 @@ impl Endpoint {
         &mut self,
         now: Instant,
         interface: InterfaceId,
-        request: JoinRequest,
-        token: Token,
-        segment: &Segment,
+        home: InterfaceId,
+        join: JoinSyn,
+        syn: &Segment,
+        after: Option<SeqNum>,
     ) {
-        let refusal = |reason| {
-            Some(MpTcpRst {
-                transient: false,
-                reason,
-            })
-        };
-        let Some(id) = self.demux.token(token) else {
-            self.stats.joins_refused += 1;
-            self.answer_with_reset(
-                interface,
-                &Offence::of(segment),
-                refusal(ResetReason::MptcpSpecific),
-            );
+        let Some(id) = self.demux.token(join.token) else {
+            self.refuse_join(interface, syn, ResetReason::MptcpSpecific);
             return;
         };
-        let allowed = self
-            .connections
-            .get(id)
-            .is_some_and(|entry| entry.connection.can_accept_subflow());
-        if !allowed {
-            self.stats.joins_refused += 1;
-            let reason = refusal(ResetReason::AdministrativelyProhibited);
-            self.answer_with_reset(interface, &Offence::of(segment), reason);
+        let Some(entry) = self.connections.get_mut(id) else {
+            return;
+        };
+        if !entry.connection.make_room_for_join(now) {
+            self.refuse_join(interface, syn, ResetReason::AdministrativelyProhibited);
             return;
         }
-        let Some(config) = self
-            .connections
-            .get(id)
-            .map(|entry| entry.connection.config().clone())
-        else {
-            return;
+        let config = entry.connection.config().clone();
+        let request = JoinRequest {
+            tuple: syn.tuple,
+            interface: home,
+            remote_id: join.address_id,
+            backup: join.backup,
+            remote_nonce: join.nonce,
+            local_nonce: Nonce(self.rng.next_u32()),
         };
-        let tcb_config = self.tcb_config(now, &request.tuple, request.interface, &config);
-        let tcb = Tcb::accept(now, tcb_config, segment);
+        let tcb_config = self.tcb_config(now, &syn.tuple, home, &config, after);
+        let tcb = Tcb::accept(now, tcb_config, syn);
         if let Some(entry) = self.connections.get_mut(id) {
             let subflow = entry.connection.accept_subflow(request, tcb);
             self.demux.insert(request.tuple, id, subflow);
@@ -110,73 +126,110 @@ impl Endpoint {
         self.after(now, id);
     }
 
-    fn handle_syn(&mut self, now: Instant, home: InterfaceId, listener: ListenerId, syn: &Segment) {
-        let Some((full, config)) = self
-            .listeners
-            .get_mut(listener)
-            .map(|l| (l.pending >= self.config.backlog, l.config.clone()))
-        else {
+    fn refuse_join(&mut self, interface: InterfaceId, syn: &Segment, reason: ResetReason) {
+        self.stats.joins_refused += 1;
+        let reason = MpTcpRst {
+            transient: false,
+            reason,
+        };
+        self.answer_with_reset(interface, &Offence::of(syn), Some(reason));
+    }
+
+    fn handle_syn(
+        &mut self,
+        now: Instant,
+        home: InterfaceId,
+        listener_id: ListenerId,
+        syn: &Segment,
+        after: Option<SeqNum>,
+    ) {
+        let Some(listener) = self.listeners.get(listener_id) else {
             return;
         };
-        if full {
+        if listener.queue.len() >= self.config.backlog {
+            // The application does not keep up: a connection more would only wait, and its peer
+            // tries again. A cookie is no help either, as its acknowledgment finds no room.
             self.stats.syns_dropped += 1;
             return;
         }
-        let capable = syn.options.mptcp.iter().find_map(|option| match option {
-            MptcpOption::Capable(capable) => Some(*capable),
-            _ => None,
-        });
-        let verdict = capable
-            .filter(|_| config.mptcp)
-            .map_or(SynVerdict::PlainTcp, |capable| {
-                judge_syn(&capable, config.checksum)
-            });
-        let answer = match (verdict, capable) {
-            (SynVerdict::Ignore, _) => return,
-            (SynVerdict::Accept(version), Some(capable)) => self.answer(version, &capable, &config),
-            (SynVerdict::PlainTcp, _) | (SynVerdict::Accept(_), None) => None,
+        let config = listener.config.clone();
+        let crowded = listener.half_open >= self.config.syn_backlog;
+        let Ok(offered) = offered(syn, &config) else {
+            return;
         };
+        // What follows TIME-WAIT takes the place of a connection, so it needs no room; and its
+        // sequence numbers have to lie behind those of the other, which those of a cookie do not.
+        if after.is_none() {
+            match self.config.syn_cookies {
+                SynCookies::Never if crowded => {
+                    self.stats.syns_dropped += 1;
+                    return;
+                }
+                SynCookies::Always => {
+                    self.answer_with_cookie(now, home, listener_id, syn, offered, &config);
+                    return;
+                }
+                SynCookies::WhenFull if crowded => {
+                    self.answer_with_cookie(now, home, listener_id, syn, offered, &config);
+                    return;
+                }
+                SynCookies::Never | SynCookies::WhenFull => {}
+            }
+        }
+        let answer = offered.and_then(|(version, capable)| {
+            let local = self.new_key(version)?;
+            Some(Answer::new(version, local, &capable, config.checksum))
+        });
+        let tcb_config = self.tcb_config(now, &syn.tuple, home, &config, after);
+        let id = self.insert_accepted(now, home, listener_id, syn, tcb_config, answer, config);
+        self.after(now, id);
+    }
+
+    /// Adds a half-open connection of a listener.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are what makes a connection"
+    )]
+    pub(super) fn insert_accepted(
+        &mut self,
+        now: Instant,
+        home: InterfaceId,
+        listener: ListenerId,
+        syn: &Segment,
+        tcb_config: TcbConfig,
+        answer: Option<Answer>,
+        config: ConnectionConfig,
+    ) -> ConnectionId {
         let token = answer.as_ref().map(|answer| answer.local.token);
-        let tcb_config = self.tcb_config(now, &syn.tuple, home, &config);
-        let tcb = Tcb::accept(now, tcb_config, syn);
         let initial = InitialSubflow {
             tuple: syn.tuple,
             interface: home,
-            tcb,
+            tcb: Tcb::accept(now, tcb_config, syn),
         };
         let id = self.connections.insert(Some(listener), |id| {
             Connection::accept(id, config, answer, initial)
         });
         if let Some(listener) = self.listeners.get_mut(listener) {
-            listener.pending += 1;
+            listener.half_open += 1;
         }
         if let Some(token) = token {
             self.demux.insert_token(token, id);
         }
-        self.demux
-            .insert(syn.tuple, id, crate::base::id::SubflowId(0));
-        self.after(now, id);
-    }
-
-    fn answer(
-        &mut self,
-        version: Version,
-        capable: &MpCapable,
-        config: &crate::base::config::ConnectionConfig,
-    ) -> Option<Answer> {
-        let local = self.new_key(version)?;
-        Some(Answer::new(version, local, capable, config.checksum))
+        self.demux.insert(syn.tuple, id, SubflowId(0));
+        id
     }
 
     /// A key whose token no connection uses (RFC 6824 §3.1); `None` gives up MPTCP.
     pub(super) fn new_key(&mut self, version: Version) -> Option<HostKey> {
-        for _ in 0..KEY_TRIES {
+        (0..KEY_TRIES).find_map(|_| {
             let key = HostKey::new(version, Key(self.rng.next_u64()));
-            if key.key.0 != 0 && self.demux.token(key.token).is_none() {
-                return Some(key);
-            }
-        }
-        None
+            self.is_free_key(&key).then_some(key)
+        })
+    }
+
+    /// A key can be ours: no connection has its token.
+    pub(super) fn is_free_key(&self, key: &HostKey) -> bool {
+        key.key.0 != 0 && self.demux.token(key.token).is_none()
     }
 
     pub(super) fn answer_with_reset(
@@ -190,7 +243,29 @@ impl Endpoint {
         }
         if let Some(reset) = offence.answer(interface, reason) {
             self.stats.resets_sent += 1;
-            self.replies.push_back(reset);
+            self.reply(reset);
         }
+    }
+
+    /// Queues a packet that belongs to no connection.
+    pub(super) fn reply(&mut self, packet: Transmit) {
+        if self.replies.len() < MAX_REPLIES {
+            self.replies.push_back(packet);
+        }
+    }
+}
+
+/// A SYN that must not be answered.
+struct Ignored;
+
+/// What MP_CAPABLE a listener answers to.
+fn offered(syn: &Segment, config: &ConnectionConfig) -> Result<Option<Offered>, Ignored> {
+    let Some(capable) = capable_of(syn).filter(|_| config.mptcp) else {
+        return Ok(None);
+    };
+    match judge_syn(&capable, config.checksum) {
+        SynVerdict::Accept(version) => Ok(Some((version, capable))),
+        SynVerdict::PlainTcp => Ok(None),
+        SynVerdict::Ignore => Err(Ignored),
     }
 }

@@ -1,8 +1,9 @@
-//! Who listens where, and what waits to be accepted.
+//! Who listens where, what is half-open there, and what waits to be accepted.
 
 use crate::base::config::ConnectionConfig;
 use crate::base::error::ListenError;
 use crate::base::id::{ConnectionId, ListenerId};
+use crate::base::time::Instant;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -13,8 +14,10 @@ pub(super) struct Listener {
     pub(super) config: ConnectionConfig,
     /// Established and not yet accepted.
     pub(super) queue: VecDeque<ConnectionId>,
-    /// Not yet accepted, established or not.
-    pub(super) pending: usize,
+    /// Connections whose third packet is awaited.
+    pub(super) half_open: usize,
+    /// Cookies may come back until then; before the first there are none.
+    pub(super) cookies_until: Option<Instant>,
 }
 
 /// All listeners.
@@ -46,7 +49,8 @@ impl Listeners {
                 local,
                 config,
                 queue: VecDeque::new(),
-                pending: 0,
+                half_open: 0,
+                cookies_until: None,
             },
         );
         Ok(id)
@@ -58,8 +62,18 @@ impl Listeners {
         Some(listener)
     }
 
+    pub(super) fn get(&self, id: ListenerId) -> Option<&Listener> {
+        self.listeners.get(&id)
+    }
+
     pub(super) fn get_mut(&mut self, id: ListenerId) -> Option<&mut Listener> {
         self.listeners.get_mut(&id)
+    }
+
+    /// As many connections wait to be accepted as may.
+    pub(super) fn is_full(&self, id: ListenerId, backlog: usize) -> bool {
+        self.get(id)
+            .is_some_and(|listener| listener.queue.len() >= backlog)
     }
 
     /// Who listens at an address of ours: exactly there, or at any address.

@@ -9,10 +9,12 @@
 //! | `commands` | what the application asks for |
 //! | `tuning` | settings of a connection that lives |
 //! | `incoming` | SYNs and strays |
+//! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
+//! | `time_wait` | connections in TIME-WAIT that make way |
 //! | `connections` | the table of connections, turns and deadlines |
 //! | `demux` | four-tuples and tokens |
 //! | `icmp_errors` | whose segment an ICMP error is about |
-//! | `interfaces`, `listener`, `ports`, `isn`, `reset` | as they say |
+//! | `interfaces`, `listener`, `ports`, `isn`, `reset`, `secret` | as they say |
 
 mod commands;
 mod connections;
@@ -24,19 +26,24 @@ mod isn;
 mod listener;
 mod ports;
 mod reset;
+mod secret;
+mod stateless;
+mod syn_cookie;
+mod time_wait;
 mod tuning;
 
 use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
 use crate::base::error::CloseReason;
 use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::rng::SeededRng;
+use crate::base::seq::SeqNum;
 use crate::base::stats::EndpointStats;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Effect, Interfaces as _, SegmentAnswer};
 use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
 use crate::tcp::handshake::window_scale_for;
 use crate::tcp::tcb::TcbConfig;
-use crate::wire::packet::{FourTuple, ParseError, ReceivedPacket, Transmit, parse};
+use crate::wire::packet::{FourTuple, ParseError, ReceivedPacket, Segment, Transmit, parse};
 use connections::Connections;
 use demux::Demux;
 use interfaces::InterfaceTable;
@@ -46,6 +53,7 @@ use ports::PortSelector;
 use reset::Offence;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use syn_cookie::Cookies;
 
 /// Something the application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +117,7 @@ pub struct Endpoint {
     rng: SeededRng,
     isn: IsnGenerator,
     ports: PortSelector,
+    cookies: Cookies,
     interfaces: InterfaceTable,
     demux: Demux,
     listeners: Listeners,
@@ -127,7 +136,8 @@ impl Endpoint {
         Self {
             isn: IsnGenerator::new(&mut rng),
             ports: PortSelector::new(&mut rng, config.ephemeral_ports),
-            demux: Demux::new(&mut rng),
+            demux: Demux::new(&mut rng, config.ephemeral_ports),
+            cookies: Cookies::new(&mut rng),
             config,
             rng,
             interfaces: InterfaceTable::default(),
@@ -182,12 +192,27 @@ impl Endpoint {
             }
         };
         let Some((id, subflow)) = self.demux.subflow(&segment.tuple) else {
-            self.handle_unknown(now, interface, segment);
+            self.handle_unknown(now, interface, segment, None);
             return;
         };
+        if segment.flags.syn
+            && let Some(snd_nxt) = self.give_way(now, id, subflow, &segment)
+        {
+            self.handle_unknown(now, interface, segment, Some(snd_nxt));
+            return;
+        }
         let Some(entry) = self.connections.get_mut(id) else {
             return;
         };
+        if !entry.established
+            && let Some(listener) = entry.listener
+            && completes_handshake(&segment)
+            && self.listeners.is_full(listener, self.config.backlog)
+        {
+            // The peer, or our SYN/ACK that is not answered, will ask again.
+            self.stats.accept_overflows += 1;
+            return;
+        }
         let offence = Offence::of(&segment);
         let answer = entry.connection.handle_segment(now, subflow, segment);
         if answer == SegmentAnswer::Reset {
@@ -253,6 +278,13 @@ impl Endpoint {
             .get(connection)
             .map(|entry| entry.connection.subflow_infos())
             .unwrap_or_default()
+    }
+
+    /// Connections that take room here: also those that are half-open, wait to be accepted, or
+    /// have ended and are not forgotten yet.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
     }
 
     /// Counters.
@@ -350,8 +382,9 @@ impl Endpoint {
         match entry.listener {
             None => self.tell(id, Event::Connected(id, protocol)),
             Some(listener) => {
-                if let Some(queue) = self.listeners.get_mut(listener) {
-                    queue.queue.push_back(id);
+                if let Some(waiting) = self.listeners.get_mut(listener) {
+                    waiting.half_open = waiting.half_open.saturating_sub(1);
+                    waiting.queue.push_back(id);
                     self.events.push_back(Event::Incoming(listener));
                 }
             }
@@ -374,7 +407,7 @@ impl Endpoint {
             entry.connection.release(now);
             self.forget_events(id);
             if let Some(listener) = self.listeners.get_mut(listener) {
-                listener.pending = listener.pending.saturating_sub(1);
+                listener.half_open = listener.half_open.saturating_sub(1);
             }
             return;
         }
@@ -397,18 +430,24 @@ impl Endpoint {
         self.connections.remove(id);
     }
 
+    /// The settings of a new TCB. `after` is where the sequence numbers of an earlier connection
+    /// of the same four-tuple ended, if that was in TIME-WAIT until now.
     fn tcb_config(
         &self,
         now: Instant,
         tuple: &FourTuple,
         interface: InterfaceId,
         config: &ConnectionConfig,
+        after: Option<SeqNum>,
     ) -> TcbConfig {
         let mtu = self.interfaces.capabilities(interface).mtu;
         // RFC 9293 §3.7.1: the MTU less the fixed headers, whatever the options.
         let headers = if tuple.local.is_ipv4() { 40 } else { 60 };
         TcbConfig {
-            iss: self.isn.isn(now, tuple),
+            iss: after.map_or_else(
+                || self.isn.isn(now, tuple),
+                |snd_nxt| self.isn.isn_after(now, tuple, snd_nxt),
+            ),
             local_mss: mtu.saturating_sub(headers),
             rcv_scale: window_scale_for(config.receive_buffer),
             timestamp_offset: self.isn.timestamp_offset(tuple),
@@ -422,4 +461,9 @@ impl Endpoint {
             seed: self.isn.seed(tuple),
         }
     }
+}
+
+/// A segment that may be the third of a handshake.
+const fn completes_handshake(segment: &Segment) -> bool {
+    segment.ack.is_some() && !segment.flags.syn && !segment.flags.rst
 }

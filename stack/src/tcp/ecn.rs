@@ -41,9 +41,15 @@ impl Ecn {
         }
     }
 
-    /// The peer's SYN: both flags ask for it.
+    /// True if a SYN with these flags, of which both ask for it, is answered with agreement.
+    #[must_use]
+    pub fn accepts(policy: EcnPolicy, flags: Flags) -> bool {
+        policy != EcnPolicy::Off && flags.ece && flags.cwr
+    }
+
+    /// The peer's SYN.
     pub fn on_syn(&mut self, policy: EcnPolicy, flags: Flags) {
-        self.negotiated = policy != EcnPolicy::Off && flags.ece && flags.cwr;
+        self.negotiated = Self::accepts(policy, flags);
     }
 
     /// The peer's SYN/ACK: ECE alone accepts it. Both flags are a reflection of our own.

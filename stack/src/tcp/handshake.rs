@@ -23,7 +23,7 @@ use crate::wire::packet::Segment;
 use crate::wire::tcp_option::TcpOptions;
 
 /// RFC 7323 §2.3: a larger shift counts as this.
-const MAX_SHIFT: u8 = 14;
+pub const MAX_SHIFT: u8 = 14;
 /// RFC 9293 §3.7.1: the MSS of a peer that announces none, over IPv4 and IPv6.
 const DEFAULT_MSS: (u16, u16) = (536, 1220);
 /// No MSS is taken smaller than this: options alone may fill 40 bytes of it.
@@ -136,8 +136,7 @@ impl Tcb {
     }
 
     fn negotiate(&mut self, now: Instant, options: &TcpOptions, ipv6: bool) {
-        let default = if ipv6 { DEFAULT_MSS.1 } else { DEFAULT_MSS.0 };
-        let peer_mss = usize::from(options.mss.unwrap_or(default));
+        let peer_mss = usize::from(options.mss.unwrap_or_else(|| default_mss(ipv6)));
         self.mss = peer_mss
             .min(usize::from(self.config.local_mss))
             .max(MIN_MSS);
@@ -156,6 +155,19 @@ impl Tcb {
             self.timestamps.recent_at = now;
         }
     }
+}
+
+/// The MSS of a peer that announces none.
+#[must_use]
+pub const fn default_mss(ipv6: bool) -> u16 {
+    if ipv6 { DEFAULT_MSS.1 } else { DEFAULT_MSS.0 }
+}
+
+/// The timestamp clock that starts at `offset`: milliseconds (RFC 7323 §4.1).
+#[must_use]
+pub fn timestamp_clock(now: Instant, offset: u32) -> u32 {
+    let millis = u32::try_from(now.as_millis() & u64::from(u32::MAX)).unwrap_or(0);
+    offset.wrapping_add(millis)
 }
 
 /// The smallest shift with which a window of `buffer` bytes can be announced.

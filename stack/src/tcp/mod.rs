@@ -27,6 +27,7 @@ pub mod scoreboard;
 pub mod state;
 pub mod tail_loss;
 pub mod tcb;
+pub mod time_wait;
 pub mod timers;
 pub mod transmit;
 

@@ -4,6 +4,7 @@ use super::ack_policy::AckPolicy;
 use super::challenge_ack::AckLimits;
 use super::congestion::CongestionController;
 use super::ecn::Ecn;
+use super::handshake::timestamp_clock;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
 use super::path_mtu::PathMtu;
@@ -211,11 +212,10 @@ impl Tcb {
         self.rcv_nxt + u32::try_from(ahead & u64::from(u32::MAX)).unwrap_or(0)
     }
 
-    /// Our timestamp clock: milliseconds (RFC 7323 §4.1).
+    /// Our timestamp clock.
     #[must_use]
     pub fn timestamp(&self, now: Instant) -> u32 {
-        let millis = u32::try_from(now.as_millis() & u64::from(u32::MAX)).unwrap_or(0);
-        self.timestamps.offset.wrapping_add(millis)
+        timestamp_clock(now, self.timestamps.offset)
     }
 
     /// The latest time at which the segment can have been sent whose timestamp `echo` is; `None`
@@ -260,5 +260,8 @@ impl Tcb {
         self.timers.clear_all();
         self.timers
             .set(Timer::TimeWait, now + self.config.time_wait);
+        // All of both directions is acknowledged. There may be many that wait like this: what the
+        // queues have grown to is given back.
+        self.scoreboard = Scoreboard::new(self.snd_nxt);
     }
 }

@@ -1,6 +1,8 @@
 //! MP_CAPABLE and MP_JOIN handshakes, and the ways back to plain TCP.
 
 use super::{Connection, Effect, Side, capable_of};
+use crate::base::config::ConnectionConfig;
+use crate::base::num::saturating_u16;
 use crate::base::seq::DataSeq;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::handshake::{FallingBack, Protocol, Session};
@@ -14,7 +16,20 @@ use crate::wire::tcp_option::TcpOptions;
 /// How long the third ACK of a join waits to be acknowledged before it is sent again, at first.
 pub(super) const THIRD_ACK_INTERVAL: Duration = Duration::from_millis(250);
 
+/// The window of a SYN/ACK that is sent before its connection exists.
+#[must_use]
+pub fn first_window(config: &ConnectionConfig) -> u16 {
+    // RFC 7323 §2.2: the window of a SYN is not scaled.
+    saturating_u16(config.receive_buffer)
+}
+
 impl Connection {
+    /// The SYN/ACK of this new connection went out before it existed, with [`first_window`].
+    pub fn assume_syn_ack_sent(&mut self) {
+        let (_, window) = self.receive.announce_window(0, self.subflows[0].tcb.mss);
+        self.subflows[0].tcb.on_ack_sent(window);
+    }
+
     /// True for a segment that must not complete the handshake of a listener that waits for the
     /// peer's key: it shows that the peer speaks MPTCP, or it is not the next one, so the segment
     /// with MP_CAPABLE is still on its way or lost. It counts as lost too; the peer sends both

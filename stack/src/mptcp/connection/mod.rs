@@ -25,6 +25,7 @@ mod subflows;
 mod timeouts;
 mod transmit;
 
+pub use establish::first_window;
 pub use receive::Answer as SegmentAnswer;
 pub use subflows::JoinRequest;
 pub use transmit::Interfaces;

@@ -8,6 +8,7 @@ use crate::mptcp::handshake::Session;
 use crate::mptcp::key::JoinHmac;
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::{Role, Subflow};
+use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpJoin, MptcpOption, Nonce, ResetReason};
 use crate::wire::packet::FourTuple;
@@ -15,6 +16,8 @@ use crate::wire::tcp_option::TcpOptions;
 
 /// Subflows a connection has at most, whoever opens them: every segment looks at all of them.
 const MAX_SUBFLOWS: usize = 64;
+/// Joins of the peer whose third packet is awaited.
+const MAX_HALF_OPEN_JOINS: usize = 4;
 /// Closed subflows that stay listed.
 const MAX_CLOSED_SUBFLOWS: usize = 32;
 /// First wait after a join failed; it doubles each time (protocol reference 3.12).
@@ -49,14 +52,50 @@ impl Connection {
             && self.live_subflows() < MAX_SUBFLOWS
     }
 
-    /// True if the connection takes another subflow of the peer now; never after fallback or the
-    /// end.
+    /// Makes room for a subflow of the peer; false if it cannot be taken, and never after fallback
+    /// or the end.
+    ///
+    /// Whoever knows the token can start joins, which prove nothing before their third packet.
+    /// A new one takes the place of the oldest: a flood of them then keeps an honest peer away
+    /// only for as long as it lasts, and only if it is faster than a round trip (RFC 7430 §3).
+    /// The one that is dropped hears of it with the RST that answers its third packet.
+    pub fn make_room_for_join(&mut self, now: Instant) -> bool {
+        if self.session().is_none() || self.closed.is_some() {
+            return false;
+        }
+        let is_half_open = |subflow: &Subflow| {
+            matches!(subflow.role, Role::Answering { .. }) && !subflow.is_closed()
+        };
+        let half_open = self.subflows.iter().filter(|s| is_half_open(s)).count();
+        let full = self.live_subflows() >= MAX_SUBFLOWS
+            || self.reachable_subflows().count() >= self.config.max_subflows;
+        if !full && half_open < MAX_HALF_OPEN_JOINS {
+            return true;
+        }
+        let Some(oldest) = self.subflows.iter().position(is_half_open) else {
+            return false;
+        };
+        self.subflows[oldest].tcb.close_at_once();
+        self.subflow_closed(now, oldest);
+        self.effects.push_back(Effect::JoinRefused);
+        true
+    }
+
+    /// The TCP connection of a subflow in TIME-WAIT.
     #[must_use]
-    pub fn can_accept_subflow(&self) -> bool {
-        self.session().is_some()
-            && self.closed.is_none()
-            && self.live_subflows() < MAX_SUBFLOWS
-            && self.reachable_subflows().count() < self.config.max_subflows
+    pub fn in_time_wait(&self, id: SubflowId) -> Option<&Tcb> {
+        let tcb = &self.subflows[self.position(id)?].tcb;
+        (tcb.state == TcpState::TimeWait).then_some(tcb)
+    }
+
+    /// Ends the quiet time of a subflow early: its addresses are wanted for a new one.
+    pub fn end_time_wait(&mut self, now: Instant, id: SubflowId) {
+        if let Some(index) = self.position(id)
+            && self.subflows[index].tcb.state == TcpState::TimeWait
+        {
+            self.subflows[index].tcb.close_at_once();
+            self.subflow_closed(now, index);
+        }
     }
 
     /// Subflows that count against the configured limit. One whose interface is down leaves its

@@ -74,6 +74,13 @@ fn send(tcb: &mut Tcb, now: Instant, len: usize) -> Outgoing {
     tcb.send_data(now, payload, len, len, false)
 }
 
+/// The first wait ends with a probe for the loss of the tail instead of a timeout.
+fn probe_tail(tcb: &mut Tcb) {
+    let due = tcb.timers.next().unwrap();
+    assert_eq!(tcb.handle_timeout(due), Expired::Nothing);
+    assert!(tcb.probe_tail(due, MSS).is_some());
+}
+
 /// Offset and length of what is sent again.
 fn again(tcb: &mut Tcb, now: Instant) -> Vec<(u32, usize)> {
     let mut all = Vec::new();
@@ -201,6 +208,7 @@ fn ipv6_knows_no_smaller_packets_than_1280() {
 fn two_timeouts_of_a_large_segment_make_a_black_hole() {
     let mut tcb = established();
     send(&mut tcb, at(200), MSS);
+    probe_tail(&mut tcb);
     let first = tcb.timers.next().unwrap();
     assert_eq!(tcb.handle_timeout(first), Expired::Timeout);
     assert_eq!(tcb.path_mtu.current(), 1500);
@@ -222,6 +230,7 @@ fn two_timeouts_of_a_large_segment_make_a_black_hole() {
 fn timeouts_of_small_segments_say_nothing_of_the_size() {
     let mut tcb = established();
     send(&mut tcb, at(200), 500);
+    probe_tail(&mut tcb);
     for _ in 0..5 {
         let next = tcb.timers.next().unwrap();
         assert_eq!(tcb.handle_timeout(next), Expired::Timeout);
