@@ -97,6 +97,7 @@ fn an_interface() -> InterfaceId {
 fn packet(criterion: &mut Criterion) {
     let options = data_options(TIMESTAMPS, &DSS);
     let header = SegmentHeader {
+        ecn_capable: false,
         tuple: FourTuple {
             local: ([192, 0, 2, 1], 40_000).into(),
             remote: ([198, 51, 100, 1], 443).into(),

@@ -34,6 +34,7 @@ fn numbered(number: u32) -> Transmit {
     let interface = endpoint.add_interface(InterfaceConfig::default());
     let address = |host, port| SocketAddr::from(([10, 0, 0, host], port));
     let header = SegmentHeader {
+        ecn_capable: false,
         tuple: FourTuple {
             local: address(1, 1),
             remote: address(2, 2),
