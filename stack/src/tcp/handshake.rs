@@ -7,6 +7,7 @@ use super::ecn::Ecn;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
 use super::path_mtu::PathMtu;
+use super::paws::TimestampState;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
@@ -14,7 +15,7 @@ use super::sack_report::SackReport;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
 use super::tail_loss::TailLoss;
-use super::tcb::{Fin, Negotiated, RecoveryCounters, Tcb, TcbConfig, TimestampState};
+use super::tcb::{Fin, Negotiated, RecoveryCounters, Tcb, TcbConfig};
 use super::timers::{Timer, Timers};
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
@@ -71,10 +72,7 @@ impl Tcb {
             peer_scales: false,
             negotiated: Negotiated::default(),
             config,
-            timestamps: TimestampState {
-                offset: config.timestamp_offset,
-                ..TimestampState::default()
-            },
+            timestamps: TimestampState::new(config.timestamp_offset),
             mss: usize::from(config.local_mss),
             // The SYNs will tell the family and the peer's MSS.
             path_mtu: PathMtu::new(false, usize::from(config.local_mss)),
@@ -151,8 +149,7 @@ impl Tcb {
             rcv_scale: options.window_scale.map_or(0, |_| self.config.rcv_scale),
         };
         if let Some(timestamps) = options.timestamps {
-            self.timestamps.recent = timestamps.value;
-            self.timestamps.recent_at = now;
+            self.timestamps.begin(now, timestamps.value, self.rcv_nxt);
         }
     }
 }

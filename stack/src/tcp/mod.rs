@@ -17,6 +17,7 @@ pub mod keepalive;
 pub mod loss;
 pub mod pacing;
 pub mod path_mtu;
+pub mod paws;
 pub mod rack;
 pub mod receive;
 pub mod receive_rtt;

@@ -8,6 +8,7 @@ use super::handshake::timestamp_clock;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
 use super::path_mtu::PathMtu;
+use super::paws::TimestampState;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
@@ -32,19 +33,6 @@ pub struct Negotiated {
     pub snd_scale: u8,
     /// Shift of the windows we announce.
     pub rcv_scale: u8,
-}
-
-/// The timestamp clock and what the peer sent (RFC 7323 §4, §5).
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TimestampState {
-    /// Random start of our clock, so that it does not tell the host's uptime.
-    pub offset: u32,
-    /// TS.Recent.
-    pub recent: u32,
-    /// When TS.Recent was updated.
-    pub recent_at: Instant,
-    /// Last.ACK.sent.
-    pub last_ack_sent: SeqNum,
 }
 
 /// Settings of a new TCB.

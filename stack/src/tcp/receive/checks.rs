@@ -5,16 +5,11 @@
 //! because RFC 7323 §5.3 exempts an RST from the timestamps.
 
 use super::{Arrival, Verdict};
-use crate::base::seq::SeqNum;
-use crate::base::time::{Duration, Instant};
+use crate::base::time::Instant;
 use crate::tcp::acknowledge::acknowledge;
 use crate::tcp::state::{TcpEvent, TcpState};
 use crate::tcp::tcb::Tcb;
 use crate::wire::packet::Segment;
-use crate::wire::tcp_option::Timestamps;
-
-/// RFC 7323 §5.5: a timestamp older than this says nothing.
-const PAWS_VALIDITY: Duration = Duration::from_secs(24 * 24 * 3600);
 
 /// Second, check the RST bit (RFC 5961 §3.2).
 pub(super) fn check_rst(tcb: &mut Tcb, now: Instant, segment: &Segment) -> Result<(), Verdict> {
@@ -75,18 +70,11 @@ pub(super) fn check_timestamps(
             Err(Verdict::Dropped)
         };
     };
-    if is_outdated(tcb, now, timestamps) {
+    if tcb.timestamps.is_outdated(now, timestamps.value) {
         reply_to_unacceptable(tcb, now, segment);
         return Err(Verdict::Dropped);
     }
     Ok(())
-}
-
-/// The segment is older than what was seen, by a clock that can be trusted.
-fn is_outdated(tcb: &Tcb, now: Instant, timestamps: Timestamps) -> bool {
-    let fresh = now.saturating_duration_since(tcb.timestamps.recent_at) < PAWS_VALIDITY;
-    let older = SeqNum(timestamps.value).before(SeqNum(tcb.timestamps.recent));
-    older && fresh
 }
 
 /// RFC 7323 §4.3 and §5.3, R3: an acceptable segment at the left edge moves TS.Recent. One that
@@ -96,8 +84,7 @@ pub(super) fn update_recent_timestamp(tcb: &mut Tcb, now: Instant, segment: &Seg
         && tcb.negotiated.timestamps
         && segment.seq.at_or_before(tcb.timestamps.last_ack_sent)
     {
-        tcb.timestamps.recent = timestamps.value;
-        tcb.timestamps.recent_at = now;
+        tcb.timestamps.update(now, timestamps.value, tcb.rcv_nxt);
     }
 }
 

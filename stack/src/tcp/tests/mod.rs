@@ -220,7 +220,7 @@ fn timestamps_guard_against_wrapped_sequence_numbers() {
     tcb.on_ack_sent(WINDOW);
     let mut old = data(&tcb, 0, b"old");
     old.options.timestamps = Some(Timestamps {
-        value: 109,
+        value: 99,
         echo: 0,
     });
     assert_eq!(take(&mut tcb, old).verdict, Verdict::Dropped);
