@@ -6,12 +6,12 @@ use std::process::{Command, Output};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
-use umptcp::{ConnectionConfig, ConnectionProtocol};
+use umptcp::{ConnectionConfig, ConnectionProtocol, EcnPolicy};
 use umptcp_lab::link::{LinkConfig, LinkCounters, Loss, Reorder};
 use umptcp_lab::payload::Pattern;
 use umptcp_lab::realtime::hosts::{HostKind, Hosts, KernelTcp, Socket};
 use umptcp_lab::realtime::{PathConfig, PathCounters};
-use umptcp_lab::topology::Family;
+use umptcp_lab::topology::{Family, MTU};
 use umptcp_tests::flow::{LIMIT, receive, send};
 use umptcp_tests::privilege::in_private_network;
 
@@ -25,6 +25,18 @@ struct Case {
     link: LinkConfig,
     /// Bytes each way.
     len: u64,
+    /// Explicit congestion notification is asked for, by whoever connects, and so negotiated: who
+    /// is connected to agrees by default, the kernel as we do.
+    ecn: bool,
+}
+
+/// What can be told after both have sent everything.
+struct Exchanged {
+    counters: PathCounters,
+    /// Our side says that ECN was negotiated.
+    ecn: bool,
+    /// Packets with ECT(0) that the kernel has counted.
+    ecn_capable: u64,
 }
 
 impl Case {
@@ -37,6 +49,7 @@ impl Case {
             settings: Vec::new(),
             link,
             len: 2 * MIB,
+            ecn: false,
         }
     }
 
@@ -51,6 +64,14 @@ impl Case {
         }
     }
 
+    /// The kernel asks for ECN when it connects, and so do we.
+    fn with_ecn(self) -> Self {
+        Self {
+            ecn: true,
+            ..self.with("net/ipv4/tcp_ecn", "1")
+        }
+    }
+
     fn with(mut self, setting: &'static str, value: &'static str) -> Self {
         self.settings.push((setting, value));
         self
@@ -62,24 +83,40 @@ impl Case {
         for kernel_connects in [true, false] {
             let case = self.clone();
             in_private_network(move || {
-                let counters = Runtime::new()
+                let exchanged = Runtime::new()
                     .expect("runtime")
                     .block_on(case.exchange(kernel_connects));
+                let counters = exchanged.counters;
                 for link in [counters.to_server, counters.to_client] {
                     assert!(link.delivered_bytes > case.len, "{counters:?}");
                     assert!(harmed(&link), "no harm was done: {counters:?}");
                 }
                 assert_eq!(counters.refused, 0, "{counters:?}");
+                assert_eq!(
+                    exchanged.ecn, case.ecn,
+                    "kernel connects: {kernel_connects}"
+                );
+                if case.ecn {
+                    // At the least what carried our bytes for the first time.
+                    let least = case.len / u64::from(MTU);
+                    assert!(exchanged.ecn_capable >= least, "{}", exchanged.ecn_capable);
+                } else {
+                    assert_eq!(exchanged.ecn_capable, 0);
+                }
             });
         }
     }
 
     /// Sends different bytes both ways at the same time, and waits for both ends of stream.
-    async fn exchange(&self, kernel_connects: bool) -> PathCounters {
-        let ours = HostKind::Stack(ConnectionConfig {
+    async fn exchange(&self, kernel_connects: bool) -> Exchanged {
+        let mut config = ConnectionConfig {
             mptcp: false,
             ..ConnectionConfig::default()
-        });
+        };
+        if self.ecn && !kernel_connects {
+            config.ecn = EcnPolicy::Request;
+        }
+        let ours = HostKind::Stack(config);
         let kernel = HostKind::Kernel(KernelTcp {
             settings: self.settings.clone(),
             ..KernelTcp::default()
@@ -95,11 +132,13 @@ impl Case {
             .await
             .expect("they do not come together")
             .expect("connection");
-        assert!(matches!(
-            (&client, &server),
-            (Socket::Kernel(_), Socket::Stack(stream)) | (Socket::Stack(stream), Socket::Kernel(_))
-                if stream.info().protocol == ConnectionProtocol::Tcp
-        ));
+        let ((Socket::Kernel(_), Socket::Stack(stream))
+        | (Socket::Stack(stream), Socket::Kernel(_))) = (&client, &server)
+        else {
+            panic!("a kernel and a stack of ours: {client:?}, {server:?}");
+        };
+        assert_eq!(stream.info().protocol, ConnectionProtocol::Tcp);
+        let ecn = stream.subflows().iter().all(|subflow| subflow.ecn);
         let (there, back) = (Pattern::new(1), Pattern::new(2));
         let (mut client_reader, mut client_writer) = tokio::io::split(&mut client);
         let (mut server_reader, mut server_writer) = tokio::io::split(&mut server);
@@ -110,8 +149,13 @@ impl Case {
             receive(&mut client_reader, back, self.len),
         );
         let counters = hosts.path().counters();
+        let ecn_capable = hosts.ecn_capable_at_kernels().expect("counters");
         hosts.stop().await.expect("path");
-        counters
+        Exchanged {
+            counters,
+            ecn,
+            ecn_capable,
+        }
     }
 }
 
@@ -194,9 +238,9 @@ fn every_harm_at_once() {
 
 #[test]
 fn ecn_on_in_the_kernel() {
-    Case::lossy()
-        .with("net/ipv4/tcp_ecn", "1")
-        .in_both_roles(|link| link.dropped_loss > 0);
+    let case = Case::lossy().with_ecn();
+    case.clone().in_both_roles(|link| link.dropped_loss > 0);
+    case.ipv6().in_both_roles(|link| link.dropped_loss > 0);
 }
 
 #[test]

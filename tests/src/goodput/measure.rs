@@ -24,6 +24,8 @@ pub struct Measured {
     pub retransmissions: u64,
     /// Expiries of the retransmission timer, start-up included.
     pub timeouts: u64,
+    /// Recoveries for nothing that were undone, start-up included.
+    pub spurious_recoveries: u64,
     /// Packets handed to the link, and those that it lost: queue, accidents.
     pub packets: (u64, u64),
 }
@@ -151,6 +153,7 @@ pub fn run(cell: &Cell, seed: u64) -> Result<Measured, String> {
         share: (after - before) as f64 * 8.0 / (cell.rate() as f64 * cell.counted().as_secs_f64()),
         retransmissions: sender.retransmissions,
         timeouts: sender.timeouts,
+        spurious_recoveries: sender.spurious_recoveries,
         packets: bulk.packets(),
     })
 }

@@ -155,6 +155,7 @@ fn the_last_segment_of_a_flight_is_lost() {
             let sender = sender(&run);
             assert_eq!(sender.timeouts, 0, "mptcp {mptcp}, {segments} segments");
             assert_eq!(sender.retransmissions, 1, "{segments} segments");
+            assert_eq!(sender.tail_loss_probes, 1, "{segments} segments");
             // The probe timer was last started with the acknowledgment of what was not lost,
             // which may have been delayed; one round trip for that and for the smoothed time,
             // which is a little longer than the path's.
@@ -178,6 +179,7 @@ fn the_last_segments_of_a_flight_are_lost() {
         let sender = sender(&run);
         assert_eq!(sender.timeouts, 0, "{lost} lost");
         assert_eq!(sender.retransmissions, lost, "{lost} lost");
+        assert_eq!(sender.tail_loss_probes, 1, "{lost} lost");
         // Until the acknowledgment of the others, until the probe, until its answer, and a
         // quarter of a round trip that RACK may wait for reordered segments (§6.2); another round
         // trip as above.
@@ -240,6 +242,7 @@ fn half_a_window_is_lost() {
         sender.retransmissions, 55,
         "what was lost, and nothing else"
     );
+    assert_eq!(sender.fast_recoveries, 1);
 }
 
 /// Losses right at the start, when there are too few segments in flight for three duplicate
@@ -287,6 +290,7 @@ fn a_path_that_reorders_one_packet_of_ten() {
         let spurious = reordered.retransmissions.saturating_sub(lost);
         assert!(spurious * 200 <= sent, "{reordered:?}");
         assert_eq!(reordered.timeouts, 0, "{reordered:?}");
+        assert!(reordered.spurious_recoveries >= 1, "{reordered:?}");
     }
 }
 
@@ -315,7 +319,8 @@ fn share(bytes: u64, time: Duration) -> f64 {
     bytes as f64 * 8.0 / (GOODPUT * time.as_secs_f64())
 }
 
-/// Everything is late by up to half a second, once, and nothing is lost. The timer expires; what
+/// Everything is late by up to 600 ms, once, and nothing is lost. A probe starts the timer anew
+/// (RFC 8985 §7.3), so half a second would not be enough for it. It expires; what
 /// arrives then shows that it was wrong to (RFC 5682, RFC 3522), so nothing further is sent again
 /// and the window is what it was before.
 #[test]
@@ -323,7 +328,7 @@ fn a_sudden_delay() {
     let spike = Instant::from_millis(5000);
     let hold = Hold {
         from: spike,
-        to: spike + millis(500),
+        to: spike + millis(600),
     };
     let data = LinkConfig {
         holds: vec![hold],
@@ -335,15 +340,19 @@ fn a_sudden_delay() {
     bulk.run_until(hold.to + RTT * 4).expect("it goes on");
     let (after, (_, lost_since)) = (bulk.sender(), bulk.packets());
     assert!(after.timeouts > before.timeouts, "the timer has expired");
+    assert!(
+        after.spurious_recoveries > before.spurious_recoveries,
+        "{after:?}"
+    );
     let again = after.retransmissions - before.retransmissions;
     // One for each time that the timer expired, and perhaps a probe before.
     let allowed = (lost_since - lost) + (after.timeouts - before.timeouts) + 1;
     assert!(again <= allowed, "{again} sent again, {allowed} allowed");
-    // Of three seconds half of one is silent, but for what the queue held.
+    // Of three seconds a fifth is silent, but for what the queue held.
     let end = spike + Duration::from_secs(3);
     let received = bulk.run_until(end).expect("it goes on") - received;
     let share = share(received, Duration::from_secs(3));
-    assert!(share >= 0.82, "{share}");
+    assert!(share >= 0.79, "{share}");
 }
 
 /// Cumulative acknowledgments make up for each other.

@@ -15,6 +15,16 @@ fn long(name: &str) -> Scenario {
     scenario
 }
 
+/// All joins of a full mesh are under way at the same time.
+#[test]
+fn as_many_paths_as_a_connection_takes() {
+    for version in [Version::V0, Version::V1] {
+        let mut scenario = long("eight paths").connections(|config| config.version = version);
+        scenario.paths = paths(8, link());
+        run(scenario).assert_subflows(8);
+    }
+}
+
 #[test]
 fn a_path_that_goes_silent() {
     for version in [Version::V0, Version::V1] {

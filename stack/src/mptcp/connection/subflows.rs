@@ -16,8 +16,6 @@ use crate::wire::tcp_option::TcpOptions;
 
 /// Subflows a connection has at most, whoever opens them: every segment looks at all of them.
 const MAX_SUBFLOWS: usize = 64;
-/// Joins of the peer whose third packet is awaited.
-const MAX_HALF_OPEN_JOINS: usize = 4;
 /// Closed subflows that stay listed.
 const MAX_CLOSED_SUBFLOWS: usize = 32;
 /// First wait after a join failed; it doubles each time (protocol reference 3.12).
@@ -56,8 +54,10 @@ impl Connection {
     /// or the end.
     ///
     /// Whoever knows the token can start joins, which prove nothing before their third packet.
-    /// A new one takes the place of the oldest: a flood of them then keeps an honest peer away
-    /// only for as long as it lasts, and only if it is faster than a round trip (RFC 7430 §3).
+    /// They have the places that are free, as a peer with many addresses joins from all of them
+    /// at once. Beyond that a new one takes the place of the oldest: a flood of them then keeps an
+    /// honest peer away only for as long as it lasts, and only if it is faster than a round trip
+    /// (RFC 7430 §3).
     /// The one that is dropped hears of it with the RST that answers its third packet.
     pub fn make_room_for_join(&mut self, now: Instant) -> bool {
         if self.session().is_none() || self.closed.is_some() {
@@ -66,10 +66,9 @@ impl Connection {
         let is_half_open = |subflow: &Subflow| {
             matches!(subflow.role, Role::Answering { .. }) && !subflow.is_closed()
         };
-        let half_open = self.subflows.iter().filter(|s| is_half_open(s)).count();
         let full = self.live_subflows() >= MAX_SUBFLOWS
             || self.reachable_subflows().count() >= self.config.max_subflows;
-        if !full && half_open < MAX_HALF_OPEN_JOINS {
+        if !full {
             return true;
         }
         let Some(oldest) = self.subflows.iter().position(is_half_open) else {

@@ -174,6 +174,13 @@ impl Scoreboard {
         snd_nxt: SeqNum,
         delivered: &mut Delivered,
     ) {
+        // RFC 7323 §4.3: what is echoed is the timestamp of the last segment in order. It tells
+        // nothing of the transmissions behind the gap, and would make all that were sent again
+        // look like earlier ones.
+        let context = &AckContext {
+            echo: None,
+            ..*context
+        };
         for block in blocks {
             if !block.left.before(block.right) || block.right.after(snd_nxt) {
                 continue;

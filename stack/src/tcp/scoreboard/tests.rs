@@ -183,6 +183,23 @@ fn a_timestamp_tells_which_copy_has_arrived() {
     }
 }
 
+/// Behind a gap the peer echoes the last segment in order, whatever has arrived (RFC 7323 §4.3).
+#[test]
+fn a_timestamp_tells_nothing_of_what_is_selected() {
+    let mut board = sent(2);
+    board.retransmit_last(NOW, 1000);
+    let mut delivered = Delivered::default();
+    let context = AckContext {
+        now: Instant::from_millis(30),
+        echo: Some(Instant::ZERO),
+        ..context()
+    };
+    board.sack(&context, &[block(1000, 2000)], SeqNum(2000), &mut delivered);
+    let (transmission, rtt) = delivered.latest.expect("the probe has arrived");
+    assert_eq!((transmission.number, transmission.at), (2, NOW));
+    assert_eq!(rtt, Duration::from_millis(20));
+}
+
 #[test]
 fn only_the_lost_pieces_of_a_super_segment_go_again() {
     let mut board = super_segment(10);

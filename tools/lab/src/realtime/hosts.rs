@@ -133,6 +133,21 @@ impl Hosts {
         Ok(dropped)
     }
 
+    /// Packets with ECT(0) that kernels have received: marked by a sender that has negotiated
+    /// explicit congestion notification (RFC 3168 §5).
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn ecn_capable_at_kernels(&self) -> io::Result<u64> {
+        let mut packets = 0;
+        for host in [&self.client, &self.server] {
+            if let Host::Kernel(kernel, _) = host {
+                packets += kernel.ecn_capable_packets()?;
+            }
+        }
+        Ok(packets)
+    }
+
     /// Stops the path and the stacks at once.
     ///
     /// # Errors

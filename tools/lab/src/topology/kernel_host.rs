@@ -79,6 +79,40 @@ impl KernelHost {
         let list = self.run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))?;
         Ok(transmit_drops(&list, DEVICE))
     }
+
+    /// Packets with ECT(0) that the kernel has received, of both families.
+    ///
+    /// # Errors
+    /// The kernel's counters are out of reach.
+    pub fn ecn_capable_packets(&self) -> io::Result<u64> {
+        self.run(|| {
+            let v4 = std::fs::read_to_string("/proc/thread-self/net/netstat")?;
+            let v6 = std::fs::read_to_string("/proc/thread-self/net/snmp6")?;
+            Ok(ecn_capable(&v4) + ecn_capable_v6(&v6))
+        })
+    }
+}
+
+/// The counter stands below its name, in a line that begins as that of the names does.
+fn ecn_capable(netstat: &str) -> u64 {
+    let mut lines = netstat
+        .lines()
+        .filter_map(|line| line.strip_prefix("IpExt:"));
+    let (Some(names), Some(values)) = (lines.next(), lines.next()) else {
+        return 0;
+    };
+    names
+        .split_whitespace()
+        .zip(values.split_whitespace())
+        .find_map(|(name, value)| (name == "InECT0Pkts").then(|| value.parse().ok())?)
+        .unwrap_or_default()
+}
+
+fn ecn_capable_v6(snmp6: &str) -> u64 {
+    snmp6
+        .lines()
+        .find_map(|line| line.strip_prefix("Ip6InECT0Pkts")?.trim().parse().ok())
+        .unwrap_or_default()
 }
 
 /// The twelfth number after the device's name.
@@ -102,5 +136,16 @@ mod tests {
         assert_eq!(transmit_drops(list, "path0"), 32);
         assert_eq!(transmit_drops(list, "lo"), 12);
         assert_eq!(transmit_drops(list, "path"), 0);
+    }
+
+    #[test]
+    fn the_right_counter_is_read() {
+        let netstat = "TcpExt: InECT0Pkts\nTcpExt: 1\nIpExt: InNoECTPkts InECT1Pkts InECT0Pkts \
+                       InCEPkts\nIpExt: 2 3 4 5\n";
+        assert_eq!(ecn_capable(netstat), 4);
+        assert_eq!(ecn_capable(""), 0);
+        let snmp6 = "Ip6InNoECTPkts \t1\nIp6InECT1Pkts \t2\nIp6InECT0Pkts \t3\n";
+        assert_eq!(ecn_capable_v6(snmp6), 3);
+        assert_eq!(ecn_capable_v6(""), 0);
     }
 }
