@@ -178,11 +178,14 @@ impl Generator {
             link.loss = if self.chance(0.6) {
                 Loss::Bernoulli(self.among(&[0.001, 0.01, 0.05, 0.1]))
             } else {
+                // Only packets move the chain on: where a long burst lost them all, so many
+                // repetitions of one packet would be lost in a row that the connection gave up.
+                let (to_good, loss_bad) = self.among(&[(0.1, 0.5), (0.3, 0.7), (0.5, 0.9)]);
                 Loss::GilbertElliott {
                     to_bad: self.among(&[0.002, 0.01, 0.03]),
-                    to_good: self.among(&[0.1, 0.3, 0.5]),
+                    to_good,
                     loss_good: 0.0,
-                    loss_bad: self.among(&[0.5, 0.9, 1.0]),
+                    loss_bad,
                 }
             };
         }
@@ -312,6 +315,7 @@ impl Generator {
             user_timeout: Duration::from_secs(1000),
             // Nor may a peer that rests be taken for one that is gone.
             close_timeout: Duration::from_secs(1000),
+            connect_timeout: Duration::from_secs(1000),
             ..ConnectionConfig::default()
         }
     }
