@@ -127,8 +127,9 @@ impl Endpoint {
         let Some((context, facts)) = self.cookies.open(context, ack - 1, echo) else {
             self.stats.cookies_failed += 1;
             // Later data of a peer whose third packet was lost or overtaken looks like this too:
-            // an RST would end its connection, whereas its first segment comes again.
-            return if segment.payload.is_empty() {
+            // an RST would end its connection, whereas its first segment comes again. So does its
+            // FIN.
+            return if segment.is_empty() {
                 Third::Stray
             } else {
                 Third::Taken

@@ -231,6 +231,37 @@ fn later_data_that_comes_first_does_no_harm() {
     }
 }
 
+/// Nor is a FIN, whether data went before it or not.
+#[test]
+fn an_end_that_comes_first_does_no_harm() {
+    for bytes in [0, 100, 2000] {
+        let config = ConnectionConfig {
+            mptcp: false,
+            ..ConnectionConfig::default()
+        };
+        let mut net = Net::new(always());
+        let id = net.connect(&config);
+        let mut overtaken = 0;
+        let mut resets = 0;
+        net.client
+            .endpoint
+            .write(net.now, id, &vec![5; bytes])
+            .expect("there is room");
+        net.client.endpoint.shutdown(net.now, id).expect("open");
+        net.run(Duration::from_secs(10), &mut |way, packet| {
+            let segment = segment(packet).expect("our hosts send TCP");
+            resets += u32::from(segment.flags.rst);
+            let before_fin = way == Way::ToServer && !segment.flags.syn && !segment.flags.fin;
+            // All that goes before the first FIN is lost.
+            let lost = before_fin && overtaken < 4;
+            overtaken += u32::from(lost);
+            !lost
+        });
+        assert_eq!(resets, 0, "{bytes}");
+        assert!(net.accept().is_some(), "{bytes}");
+    }
+}
+
 /// The third packet of a connection attempt, kept away from the server.
 fn held_third_packet(net: &mut Net, config: &ConnectionConfig) -> Vec<u8> {
     net.connect(config);

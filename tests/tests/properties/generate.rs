@@ -5,13 +5,14 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
-use umptcp_lab::link::{LinkConfig, Loss, Reorder};
+use umptcp_lab::link::{Hold, LinkConfig, Loss, Reorder};
 use umptcp_lab::world::{
     Chunks, Finish, Ip, Pace, Path, Plan, Reach, ReadPause, Scenario, Session, Side,
 };
 use umptcp_stack::tcp::state::TcpState;
 use umptcp_stack::{
-    ChecksumPolicy, ConnectionConfig, Event, Instant, SubflowId, SubflowInfo, Version,
+    ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy, Event, Instant, Keepalive,
+    SubflowId, SubflowInfo, SynCookies, Version,
 };
 use umptcp_tests::run::failed_runs;
 
@@ -35,10 +36,20 @@ pub(crate) enum Disturbance {
     },
 }
 
+/// A router on a path, in both directions, that carries less than the interfaces do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Narrow {
+    pub(crate) path: usize,
+    pub(crate) mtu: u16,
+    /// It tells the senders of what it drops.
+    pub(crate) speaks: bool,
+}
+
 /// A scenario and what happens to it.
 #[derive(Debug)]
 pub(crate) struct Generated {
     pub(crate) scenario: Scenario,
+    pub(crate) narrow: Vec<Narrow>,
     pub(crate) disturbances: Vec<Disturbance>,
 }
 
@@ -74,6 +85,9 @@ pub(crate) fn scenario(seed: u64) -> Generated {
     scenario.client.connection = generator.connection();
     scenario.server.connection = generator.connection();
     generator.plans(&mut scenario);
+    generator.interfaces(&mut scenario);
+    let narrow = generator.narrow(&scenario);
+    generator.cookies(&mut scenario);
     let disturbances = generator.disturbances(count);
     if disturbances
         .iter()
@@ -84,6 +98,7 @@ pub(crate) fn scenario(seed: u64) -> Generated {
     }
     Generated {
         scenario,
+        narrow,
         disturbances,
     }
 }
@@ -160,14 +175,17 @@ impl Generator {
             ..LinkConfig::default()
         };
         if self.chance(0.4) {
-            link.loss = if self.chance(0.7) {
+            link.loss = if self.chance(0.6) {
                 Loss::Bernoulli(self.among(&[0.001, 0.01, 0.05, 0.1]))
             } else {
+                // Only packets move the chain on: where a long burst lost them all, so many
+                // repetitions of one packet would be lost in a row that the connection gave up.
+                let (to_good, loss_bad) = self.among(&[(0.1, 0.5), (0.3, 0.7), (0.5, 0.9)]);
                 Loss::GilbertElliott {
-                    to_bad: 0.01,
-                    to_good: 0.5,
+                    to_bad: self.among(&[0.002, 0.01, 0.03]),
+                    to_good,
                     loss_good: 0.0,
-                    loss_bad: 0.5,
+                    loss_bad,
                 }
             };
         }
@@ -175,14 +193,21 @@ impl Generator {
             link.jitter = self.duration(0..=40);
         }
         if self.chance(0.25) {
-            let extra_delay = self.duration(1..=60);
+            let most = self.among(&[60, 60, 400]);
+            let extra_delay = self.duration(1..=most);
             link.reorder = Reorder {
-                probability: self.among(&[0.005, 0.05, 0.3]),
+                probability: self.among(&[0.005, 0.05, 0.3, 0.7]),
                 extra_delay,
             };
         }
         if self.chance(0.2) {
-            link.duplicate = self.among(&[0.01, 0.2]);
+            link.duplicate = self.among(&[0.01, 0.2, 0.6]);
+        }
+        if self.chance(0.15) {
+            link.holds = self.holds();
+        }
+        if self.chance(0.2) {
+            link.mark_above = Some(link.queue / self.among(&[2, 10]));
         }
         if self.chance(0.2) {
             link.corrupt = self.among(&[0.005, 0.03]);
@@ -190,9 +215,92 @@ impl Generator {
         link
     }
 
+    /// Times at which a link keeps everything back for a while, one after the other.
+    fn holds(&mut self) -> Vec<Hold> {
+        let mut free = Instant::ZERO;
+        let holds = (0..self.among(&[1, 2, 5])).map(|_| {
+            let from = free + self.duration(0..=3000);
+            let to = from + self.duration(50..=3000);
+            free = to;
+            Hold { from, to }
+        });
+        holds.collect()
+    }
+
+    /// What the interfaces of both hosts carry, and what their devices take off the stack.
+    fn interfaces(&mut self, scenario: &mut Scenario) {
+        let v6 = scenario.paths.iter().any(|path| path.ip == Ip::V6);
+        // RFC 8200 §5: an IPv6 link carries 1280 bytes.
+        let smallest = if v6 { 1280 } else { 576 };
+        for side in [&mut scenario.client, &mut scenario.server] {
+            let interface = &mut side.interface;
+            interface.mtu = self.among(&[1500, 1500, 1500, 1400, 1280, smallest, 9000]);
+            if self.chance(0.3) {
+                interface.checksum_offload = true;
+                interface.segmentation_offload = Some(self.among(&[4000, 16_000, 65_000]));
+            }
+        }
+        // Where super-segments go as a whole, as over a cable in software, the wire has no MTU.
+        if self.chance(0.8) {
+            let (client, server) = (scenario.client.interface.mtu, scenario.server.interface.mtu);
+            for path in &mut scenario.paths {
+                // The MSS keeps both from sending more than the narrower one takes; what the wider
+                // one would send before that, there is not.
+                path.up.mtu = client.max(server);
+                path.down.mtu = client.max(server);
+            }
+        }
+    }
+
+    fn narrow(&mut self, scenario: &Scenario) -> Vec<Narrow> {
+        let (client, server) = (scenario.client.interface, scenario.server.interface);
+        let most = client.mtu.min(server.mtu);
+        let whole = scenario.paths.iter().any(|path| path.up.mtu == u16::MAX);
+        if whole && (client.segmentation_offload.or(server.segmentation_offload)).is_some() {
+            // A router behind a cable in software: super-segments would not get there.
+            return Vec::new();
+        }
+        let mut narrow = Vec::new();
+        for (number, path) in scenario.paths.iter().enumerate() {
+            let least = if path.ip == Ip::V6 { 1280 } else { 576 };
+            if least < most && self.chance(0.2) {
+                narrow.push(Narrow {
+                    path: number,
+                    mtu: self.0.random_range(least..most),
+                    speaks: self.chance(0.7),
+                });
+            }
+        }
+        narrow
+    }
+
+    /// SYN cookies, where they can be: the server keeps nothing of a SYN, so that after the loss
+    /// of the third packet only data of the client tell it of the connection.
+    fn cookies(&mut self, scenario: &mut Scenario) {
+        let plan = &scenario.client.plan;
+        let client_begins = plan.sends > 0 && !matches!(plan.pace, Pace::AfterEnd);
+        if self.chance(0.2) && client_begins {
+            scenario.server.endpoint.syn_cookies = SynCookies::Always;
+        }
+    }
+
+    fn keepalive(&mut self) -> Keepalive {
+        Keepalive {
+            idle: self.duration(200..=10_000),
+            interval: self.duration(200..=3000),
+            // A cut must not look like a dead peer.
+            probes: 500,
+        }
+    }
+
     fn connection(&mut self) -> ConnectionConfig {
         ConnectionConfig {
-            mptcp: self.chance(0.93),
+            mptcp: self.chance(0.85),
+            congestion: self.among(&[CongestionAlgorithm::NewReno, CongestionAlgorithm::Cubic]),
+            ecn: self.among(&[EcnPolicy::Off, EcnPolicy::Accept, EcnPolicy::Request]),
+            pacing: self.chance(0.7),
+            delayed_ack: self.duration(0..=500),
+            keepalive: self.chance(0.2).then(|| self.keepalive()),
             version: self.among(&[Version::V0, Version::V1]),
             checksum: self.among(&[
                 ChecksumPolicy::Accept,
@@ -207,6 +315,7 @@ impl Generator {
             user_timeout: Duration::from_secs(1000),
             // Nor may a peer that rests be taken for one that is gone.
             close_timeout: Duration::from_secs(1000),
+            connect_timeout: Duration::from_secs(1000),
             ..ConnectionConfig::default()
         }
     }

@@ -5,6 +5,7 @@ use crate::base::config::ConnectionConfig;
 use crate::base::num::saturating_u16;
 use crate::base::seq::DataSeq;
 use crate::base::time::{Duration, Instant};
+use crate::mptcp::data_send::DataFin;
 use crate::mptcp::handshake::{FallingBack, Protocol, Session};
 use crate::mptcp::key::JoinHmac;
 use crate::mptcp::subflow::Role;
@@ -210,6 +211,10 @@ impl Connection {
         }
         self.effects.push_back(Effect::FellBack);
         self.acknowledge_by_subflow();
+        if self.send.fin() == DataFin::Sent {
+            // The DATA_FIN is on its way to a peer that does not understand it.
+            self.close_one_subflow(0);
+        }
         self.arm_data_timer(now);
     }
 

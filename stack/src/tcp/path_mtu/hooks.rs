@@ -117,14 +117,15 @@ impl Tcb {
             self.cut_path_mtu(now, pending.mtu);
             return;
         }
-        let harmless = self.path_mtu.payload(self.path_mtu.lower());
-        if self.scoreboard.first_payload_len() <= harmless {
+        let swallowed = self.scoreboard.first_payload_len();
+        let lower = self.path_mtu.lower_than(swallowed);
+        if swallowed <= self.path_mtu.payload(lower) {
             self.path_mtu.timeouts = 0;
             return;
         }
         self.path_mtu.timeouts += 1;
         if self.path_mtu.timeouts >= BLACK_HOLE_TIMEOUTS {
-            self.path_mtu.cut_blindly(now);
+            self.path_mtu.cut_blindly(now, lower);
             self.take_over_mss();
             self.cut_segments_again(now);
         }

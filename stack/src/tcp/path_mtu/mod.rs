@@ -158,6 +158,16 @@ impl PathMtu {
         }
     }
 
+    /// The same where a segment with so much payload was swallowed: one that is safe already can
+    /// only become the smallest.
+    fn lower_than(&self, payload: usize) -> u16 {
+        if payload > self.payload(self.lower()) {
+            self.lower()
+        } else {
+            self.floor
+        }
+    }
+
     /// A segment with so many bytes of payload has arrived.
     fn arrived(&mut self, payload: usize) {
         if payload > 0 {
@@ -190,7 +200,7 @@ impl PathMtu {
 
     /// Smaller packets from now on; the path swallows larger ones, or all of them. To see which,
     /// the old size is tried once more first.
-    fn cut_blindly(&mut self, now: Instant) {
+    fn cut_blindly(&mut self, now: Instant, mtu: u16) {
         let not_before = now + PROBE_PAUSE;
         let trial = match self.search {
             // The second step down: what was to be tried after the first is still to be tried.
@@ -205,7 +215,7 @@ impl PathMtu {
                 not_before,
             },
         };
-        self.set(self.lower());
+        self.set(mtu);
         self.search = Search::Wanted(trial);
     }
 

@@ -195,9 +195,9 @@ fn ipv6_knows_no_smaller_packets_than_1280() {
     assert_eq!((path.current(), path.mss()), (1500, 1440));
     assert_eq!(path.hear(ISS, 1279), Heard::Ignored);
     assert_eq!(path.hear(ISS, 1280), Heard::Believed);
-    path.cut_blindly(at(0));
+    path.cut_blindly(at(0), path.lower());
     assert_eq!(path.current(), 1280);
-    path.cut_blindly(at(0));
+    path.cut_blindly(at(0), path.lower());
     assert_eq!(path.current(), 1280);
     // An interface that carries even less.
     let narrow = PathMtu::new(true, 1000);
@@ -224,6 +224,22 @@ fn two_timeouts_of_a_large_segment_make_a_black_hole() {
         assert_eq!(tcb.path_mtu.current(), expected);
         again(&mut tcb, next);
     }
+}
+
+/// One that is no longer than what is taken for safe: there the path is narrower still.
+#[test]
+fn two_timeouts_of_a_segment_of_middling_size_make_a_black_hole_too() {
+    let mut tcb = established();
+    send(&mut tcb, at(200), 754);
+    probe_tail(&mut tcb);
+    let mut sizes = Vec::new();
+    for _ in 0..3 {
+        let next = tcb.timers.next().unwrap();
+        assert_eq!(tcb.handle_timeout(next), Expired::Timeout);
+        sizes.push(tcb.path_mtu.current());
+        again(&mut tcb, next);
+    }
+    assert_eq!(sizes, [1500, 552, 552]);
 }
 
 #[test]
@@ -346,7 +362,7 @@ proptest! {
     fn the_search_ends_close_to_the_truth(truth in 1024_u16..=9000, limit in 1024_u16..=9000) {
         let mut path = PathMtu::new(false, usize::from(limit) - 40);
         let truth = truth.min(limit);
-        path.cut_blindly(at(0));
+        path.cut_blindly(at(0), path.lower());
         let mut now = at(0);
         let mut probes = 0;
         while let Search::Wanted(trial) = path.search {

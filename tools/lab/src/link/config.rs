@@ -65,6 +65,9 @@ pub struct LinkConfig {
     pub jitter: Duration,
     /// Bytes that may wait while another packet is being sent; more are dropped (drop-tail).
     pub queue: usize,
+    /// Bytes waiting above which a packet that can be marked as having met congestion is
+    /// (RFC 3168 §5); `None` marks none. All others wait or are dropped as usual.
+    pub mark_above: Option<usize>,
     /// Losses, behind the queue: a lost packet has still taken its time to send.
     pub loss: Loss,
     /// Packets that are overtaken.
@@ -88,6 +91,7 @@ impl Default for LinkConfig {
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
             queue: usize::MAX,
+            mark_above: None,
             loss: Loss::None,
             reorder: Reorder::default(),
             duplicate: 0.0,

@@ -1,14 +1,15 @@
 //! One direction of a network link, sans-IO: packets go in, packets come out later, damaged or
 //! not at all.
 //!
-//! Owns rate, delay, queue and every harm of [`LinkConfig`]. It knows neither what a packet holds
-//! nor where time comes from, so that the virtual-time world and a wrapper around a device in
+//! Owns rate, delay, queue and every harm of [`LinkConfig`]. Of what a packet holds it knows only
+//! the ECN field, and not where time comes from, so that the virtual-time world and a wrapper around a device in
 //! real time can both use it. The same seed and the same calls give the same deliveries.
 //!
 //! A packet meets, in this order: a cut, the MTU, the queue, the transmitter (which it occupies
-//! for its length at the rate), loss, duplication, corruption, and the delay.
+//! for its length at the rate), the mark, loss, duplication, corruption, and the delay.
 
 mod config;
+mod ecn;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,8 @@ pub struct LinkCounters {
     pub delivered_bytes: u64,
     /// Dropped because the queue was full.
     pub dropped_queue: u64,
+    /// Marked as having met congestion, instead of told by a loss.
+    pub marked: u64,
     /// Lost at random.
     pub dropped_loss: u64,
     /// Sent or in flight while the link was down.
@@ -106,6 +109,7 @@ impl Link {
             self.counters.dropped_queue += 1;
             return;
         };
+        let packet = self.mark(packet);
         if self.is_lost() {
             self.counters.dropped_loss += 1;
             return;
@@ -215,6 +219,24 @@ impl Link {
         }
         self.transmitter_free = begins + transmission_time(len, rate);
         Some(self.transmitter_free)
+    }
+
+    /// Marks a packet that has joined a long queue, if its sender understands that.
+    fn mark(&mut self, packet: Bytes) -> Bytes {
+        if self
+            .config
+            .mark_above
+            .is_none_or(|limit| self.waiting_bytes <= limit)
+        {
+            return packet;
+        }
+        match ecn::marked(&packet) {
+            Some(marked) => {
+                self.counters.marked += 1;
+                marked
+            }
+            None => packet,
+        }
     }
 
     fn is_lost(&mut self) -> bool {

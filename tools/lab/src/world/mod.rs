@@ -8,6 +8,7 @@
 //! A world that is dropped while its thread panics (a failed assertion) says how to repeat the
 //! run and leaves the packets in a pcapng file.
 
+mod device;
 mod host;
 mod middlebox;
 mod recorder;
@@ -110,6 +111,7 @@ pub struct World {
     reach: Reach,
     recorder: Recorder,
     unroutable: u64,
+    super_segments: u64,
     stray_events: Vec<(HostId, Event)>,
     /// What the first script to fail said.
     failure: Option<String>,
@@ -149,6 +151,7 @@ impl World {
             reach: Reach::default(),
             recorder: Recorder::default(),
             unroutable: 0,
+            super_segments: 0,
             stray_events: Vec::new(),
             failure: None,
             outcome: None,
@@ -421,6 +424,12 @@ impl World {
     #[must_use]
     pub fn unroutable(&self) -> u64 {
         self.unroutable
+    }
+
+    /// Packets that a stack has left to a device to cut.
+    #[must_use]
+    pub fn super_segments(&self) -> u64 {
+        self.super_segments
     }
 
     /// Packets sent so far.

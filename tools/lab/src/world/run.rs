@@ -127,21 +127,30 @@ impl World {
                     self.drain_foreign(foreign);
                 }
                 End::Interface(host, interface) => {
-                    let sender = self.wires[wire][1 - direction].to;
-                    self.hand_over(sender, host, interface, packet);
+                    self.hand_over((wire, direction), host, interface, packet);
                 }
             }
         }
         busy
     }
 
-    fn hand_over(&mut self, sender: End, host: HostId, interface: usize, packet: Bytes) {
+    fn hand_over(
+        &mut self,
+        (wire, direction): (usize, usize),
+        host: HostId,
+        interface: usize,
+        packet: Bytes,
+    ) {
+        let sender = self.wires[wire][1 - direction].to;
         if !self.takes(host, interface, &packet) {
             self.unroutable += 1;
             return;
         }
-        // A device that leaves checksums to the other end vouches for what arrives.
+        // Who leaves checksums to the other end vouches for what arrives; where bits flip, the
+        // device completes them instead.
+        let link = &self.wires[wire][direction].link;
         let offloaded = match sender {
+            End::Interface(..) if link.config().corrupt > 0.0 => false,
             End::Interface(HostId(host), interface) => {
                 self.hosts[host].interfaces[interface]
                     .config
@@ -212,9 +221,19 @@ impl World {
                 self.unroutable += 1;
                 continue;
             };
-            let packet = transmit.to_bytes();
             let wire = &mut self.wires[wire];
-            wire::push(wire, direction, self.now, packet, &mut self.recorder);
+            let link = wire[direction].link.config();
+            let (long, corrupts) = (transmit.len() > usize::from(link.mtu), link.corrupt > 0.0);
+            let mut send = |packet| {
+                wire::push(wire, direction, self.now, packet, &mut self.recorder);
+            };
+            self.super_segments += u64::from(transmit.segment_size.is_some());
+            match transmit.segment_size {
+                Some(size) if long => device::cut(&transmit, size).for_each(send),
+                // A cable that exists in software only carries the whole.
+                Some(_) | None if corrupts => send(device::completed(&transmit)),
+                Some(_) | None => send(transmit.to_bytes()),
+            }
         }
         while let Some(event) = self.hosts[host].endpoint.poll_event() {
             busy = true;
