@@ -2,7 +2,7 @@
 
 use super::Endpoint;
 use super::reset::Offence;
-use super::stateless::{Third, capable_of};
+use super::stateless::{Offered, Third, capable_of};
 use crate::base::config::{ConnectionConfig, SynCookies, Version};
 use crate::base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::seq::SeqNum;
@@ -11,18 +11,13 @@ use crate::mptcp::connection::{Connection, InitialSubflow, JoinRequest};
 use crate::mptcp::handshake::{Answer, SynVerdict, judge_syn};
 use crate::mptcp::key::HostKey;
 use crate::tcp::tcb::{Tcb, TcbConfig};
-use crate::wire::mptcp_option::{
-    Key, MpCapable, MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason, Token,
-};
+use crate::wire::mptcp_option::{Key, MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason, Token};
 use crate::wire::packet::{Segment, Transmit};
 
 /// Attempts at a key whose token is not in use; Linux makes four.
 const KEY_TRIES: u32 = 8;
 /// Packets of no connection that wait to be sent; more are dropped, as on a full device.
 const MAX_REPLIES: usize = 4096;
-
-/// MP_CAPABLE of a SYN, to be answered in this version.
-pub(super) type Offered = (Version, MpCapable);
 
 /// The MP_JOIN of a SYN.
 #[derive(Clone, Copy, Debug)]

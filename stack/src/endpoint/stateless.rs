@@ -8,7 +8,7 @@
 //! ours is a keyed hash of what we have to know again.
 
 use super::Endpoint;
-use super::incoming::Offered;
+
 use super::syn_cookie::{CookieContext, KeyFacts, LIFETIME, SynFacts, TimestampFacts};
 
 use crate::base::config::{ChecksumPolicy, ConnectionConfig, EcnPolicy, SynCookies, Version};
@@ -18,14 +18,18 @@ use crate::mptcp::connection::{SegmentAnswer, first_window};
 use crate::mptcp::handshake::Answer;
 use crate::mptcp::key::HostKey;
 use crate::tcp::ecn::Ecn;
-use crate::tcp::handshake::{MAX_SHIFT, default_mss, timestamp_clock};
+use crate::tcp::handshake::{MAX_SHIFT, default_mss};
 use crate::tcp::tcb::TcbConfig;
+use crate::tcp::timestamps::timestamp_clock;
 use crate::wire::mptcp_option::{CapableKeys, Key, MpCapable, MptcpOption};
 use crate::wire::packet::{
     Flags, Payload, Segment, SegmentHeader, Transmit, TransmitChecksum, emit,
 };
 use crate::wire::tcp_option::{OptionWriter, TcpOptions, Timestamps};
 use bytes::Bytes;
+
+/// MP_CAPABLE of a SYN, to be answered in this version.
+pub(super) type Offered = (Version, MpCapable);
 
 /// What a segment to a listener is, if not a SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use super::ecn::Ecn;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
 use super::path_mtu::PathMtu;
-use super::paws::TimestampState;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
@@ -17,6 +16,7 @@ use super::state::{TcpEvent, TcpState};
 use super::tail_loss::TailLoss;
 use super::tcb::{Fin, Negotiated, RecoveryCounters, Tcb, TcbConfig};
 use super::timers::{Timer, Timers};
+use super::timestamps::TimestampState;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::buffer::assembler::Assembler;
@@ -158,13 +158,6 @@ impl Tcb {
 #[must_use]
 pub const fn default_mss(ipv6: bool) -> u16 {
     if ipv6 { DEFAULT_MSS.1 } else { DEFAULT_MSS.0 }
-}
-
-/// The timestamp clock that starts at `offset`: milliseconds (RFC 7323 §4.1).
-#[must_use]
-pub fn timestamp_clock(now: Instant, offset: u32) -> u32 {
-    let millis = u32::try_from(now.as_millis() & u64::from(u32::MAX)).unwrap_or(0);
-    offset.wrapping_add(millis)
 }
 
 /// The smallest shift with which a window of `buffer` bytes can be announced.

@@ -17,7 +17,6 @@ pub mod keepalive;
 pub mod loss;
 pub mod pacing;
 pub mod path_mtu;
-pub mod paws;
 pub mod rack;
 pub mod receive;
 pub mod receive_rtt;
@@ -30,6 +29,7 @@ pub mod tail_loss;
 pub mod tcb;
 pub mod time_wait;
 pub mod timers;
+pub mod timestamps;
 pub mod transmit;
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! more than what is held: bytes cut off at the window do not get here, and what is here is
 //! delivered some day, so we never renege (RFC 2018 §8).
 
-use super::tcb::Tcb;
 use crate::base::seq::SeqNum;
 use crate::buffer::range_set::RangeSet;
 use crate::wire::tcp_option::SackBlock;
@@ -62,37 +61,24 @@ impl SackReport {
         self.duplicate = None;
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
-
-impl Tcb {
-    /// The blocks to report, in the order in which they yield from the end when space is short.
+    /// The blocks to report, in the order in which they yield from the end when space is short;
+    /// `seq` turns an offset into a sequence number.
     ///
     /// A duplicate comes first (RFC 2883 §4); if it lies above RCV.NXT, the block that it is part
     /// of comes second, even if it is the same.
-    #[must_use]
-    pub fn sack_blocks(&self) -> SmallVec<[SackBlock; MAX_BLOCKS]> {
-        if !self.negotiated.sack {
-            return SmallVec::new();
-        }
-        let report = &self.sack_report;
-        let blocks = report.recent.iter().map(|range| SackBlock {
-            left: self.receive_seq(range.start),
-            right: self.receive_seq(range.end),
+    pub(super) fn blocks(&self, seq: impl Fn(u64) -> SeqNum) -> SmallVec<[SackBlock; MAX_BLOCKS]> {
+        let blocks = self.recent.iter().map(|range| SackBlock {
+            left: seq(range.start),
+            right: seq(range.end),
         });
-        report
-            .duplicate
+        self.duplicate
             .into_iter()
             .chain(blocks)
             .take(MAX_BLOCKS)
             .collect()
     }
 
-    /// Bytes that we had already: they are acknowledged at once, and told by a DSACK.
-    pub(super) fn report_duplicate(&mut self, left: SeqNum, right: SeqNum) {
-        self.sack_report.set_duplicate(SackBlock { left, right });
-        self.ack.require_bare();
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
     }
 }

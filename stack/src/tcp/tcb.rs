@@ -4,11 +4,9 @@ use super::ack_policy::AckPolicy;
 use super::challenge_ack::AckLimits;
 use super::congestion::CongestionController;
 use super::ecn::Ecn;
-use super::handshake::timestamp_clock;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
 use super::path_mtu::PathMtu;
-use super::paws::TimestampState;
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
@@ -17,10 +15,12 @@ use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
 use super::tail_loss::TailLoss;
 use super::timers::{Timer, Timers};
+use super::timestamps::{TimestampState, timestamp_clock};
 use crate::base::config::{CongestionAlgorithm, EcnPolicy};
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::assembler::Assembler;
+use crate::wire::tcp_option::SackBlock;
 
 /// What both sides agreed on in their SYNs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -198,6 +198,12 @@ impl Tcb {
         let ahead = offset.wrapping_sub(self.assembler.next_offset());
         // Offsets handed out lie within a window of RCV.NXT.
         self.rcv_nxt + u32::try_from(ahead & u64::from(u32::MAX)).unwrap_or(0)
+    }
+
+    /// Bytes that we had already: they are acknowledged at once, and told by a DSACK.
+    pub(super) fn report_duplicate(&mut self, left: SeqNum, right: SeqNum) {
+        self.sack_report.set_duplicate(SackBlock { left, right });
+        self.ack.require_bare();
     }
 
     /// Our timestamp clock.

@@ -14,7 +14,8 @@ use crate::base::num::{saturating_u32, saturating_usize};
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::wire::packet::{Flags, Payload};
-use crate::wire::tcp_option::Timestamps;
+use crate::wire::tcp_option::{SackBlock, Timestamps};
+use smallvec::SmallVec;
 
 /// A segment to send, without options.
 #[derive(Clone, Debug)]
@@ -359,6 +360,15 @@ impl Tcb {
             self.state,
             TcpState::Closed | TcpState::Listen | TcpState::SynSent
         )
+    }
+
+    /// The SACK blocks to report, most important first.
+    #[must_use]
+    pub fn sack_blocks(&self) -> SmallVec<[SackBlock; 4]> {
+        if !self.negotiated.sack {
+            return SmallVec::new();
+        }
+        self.sack_report.blocks(|offset| self.receive_seq(offset))
     }
 
     /// A segment that acknowledges has gone out with this window.

@@ -219,10 +219,7 @@ fn timestamps_guard_against_wrapped_sequence_numbers() {
     assert!(take(&mut tcb, ack).established);
     tcb.on_ack_sent(WINDOW);
     let mut old = data(&tcb, 0, b"old");
-    old.options.timestamps = Some(Timestamps {
-        value: 99,
-        echo: 0,
-    });
+    old.options.timestamps = Some(Timestamps { value: 99, echo: 0 });
     assert_eq!(take(&mut tcb, old).verdict, Verdict::Dropped);
     let without = data(&tcb, 0, b"none");
     assert_eq!(take(&mut tcb, without).verdict, Verdict::Dropped);

@@ -36,7 +36,7 @@ fn the_peers_clock_may_wrap() {
         assert_eq!(verdict_at(&mut tcb, NOW, next), Verdict::Accepted);
         assert_eq!(tcb.timestamps.recent, value);
     }
-    // Merely overtaken: of this lap of the sequence numbers, see `paws`.
+    // Merely overtaken: of this lap of the sequence numbers, see `timestamps`.
     for overtaken in [4, 0, u32::MAX] {
         let late = stamped(data(&tcb, 0, b"x"), overtaken);
         assert_eq!(verdict_at(&mut tcb, NOW, late), Verdict::Accepted);

@@ -1,7 +1,7 @@
-//! Timestamps of the peer, and protection against wrapped sequence numbers (RFC 7323 §4, §5).
+//! Timestamps, and protection against wrapped sequence numbers (PAWS; RFC 7323 §4, §5).
 //!
-//! Owns what the peer's clock said and what follows for segments that come later. It never
-//! decides whether timestamps are in use.
+//! Owns our clock, what the peer's clock said, and what follows for segments that come later. It
+//! never decides whether timestamps are in use.
 //!
 //! PAWS exists to reject segments of an earlier lap: those whose sequence number is in the window
 //! only because 2³² bytes lie between. RFC 7323 §5.3, R1, rejects whatever is older than TS.Recent,
@@ -88,6 +88,13 @@ impl TimestampState {
     fn is_valid(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.recent_at) < VALIDITY
     }
+}
+
+/// The timestamp clock that starts at `offset`: milliseconds (RFC 7323 §4.1).
+#[must_use]
+pub fn timestamp_clock(now: Instant, offset: u32) -> u32 {
+    let millis = u32::try_from(now.as_millis() & u64::from(u32::MAX)).unwrap_or(0);
+    offset.wrapping_add(millis)
 }
 
 #[cfg(test)]
