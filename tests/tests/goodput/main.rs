@@ -1,5 +1,7 @@
 //! The small grid of the goodput table: what it was, and what it may never fall under.
 
+mod theory;
+
 use umptcp_tests::goodput::{Grid, Measured, cells, floor, run, run_all, table};
 
 const SEED: u64 = 1;
@@ -30,7 +32,10 @@ fn the_small_table_and_its_floors() {
 fn no_share_is_above_what_headers_leave() {
     let cell = *cells(Grid::Small).first().expect("the grid has cells");
     let measured = run(&cell, SEED).expect("the cell runs to its end");
-    assert!(measured.share <= 1448.0 / 1500.0 + 1e-3, "{measured:?}");
+    // What waited behind a gap when counting began comes on top: at most a queue of 20 packets,
+    // of the 8333 that the link carries meanwhile.
+    let waited = 20.0 / 8333.0;
+    assert!(measured.share <= 1448.0 / 1500.0 + waited, "{measured:?}");
     assert_eq!(
         Ok(measured),
         run(&cell, SEED),
