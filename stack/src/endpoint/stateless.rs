@@ -127,9 +127,10 @@ impl Endpoint {
         let Some((context, facts)) = self.cookies.open(context, ack - 1, echo) else {
             self.stats.cookies_failed += 1;
             // Later data of a peer whose third packet was lost or overtaken looks like this too:
-            // an RST would end its connection, whereas its first segment comes again. So does its
-            // FIN.
-            return if segment.is_empty() {
+            // an RST would end its connection, whereas its first segment comes again. So do its
+            // FIN and its DATA_FIN.
+            let data_fin = segment.options.dss.is_some_and(|dss| dss.mapping.is_some());
+            return if segment.is_empty() && !data_fin {
                 Third::Stray
             } else {
                 Third::Taken

@@ -95,7 +95,13 @@ fn transfer(run: &mut Run) -> (Duration, Vec<SubflowInfo>) {
     });
     let endpoint = run.pair.world.endpoint(run.pair.client);
     let subflows = endpoint.subflows(run.client_connection());
-    (run.pair.world.now() - Instant::ZERO, subflows)
+    (
+        run.pair
+            .world
+            .now()
+            .saturating_duration_since(Instant::ZERO),
+        subflows,
+    )
 }
 
 fn finish(run: &mut Run) {
