@@ -97,8 +97,8 @@ impl std::fmt::Debug for SmoltcpHost {
 }
 
 impl SmoltcpHost {
-    /// A host with one address, whose packets are of 1500 bytes at most. It sends `sends` bytes of
-    /// `pattern`.
+    /// A host with one address, whose packets are of `mtu` bytes at most. It sends `sends` bytes
+    /// of `pattern`.
     ///
     /// # Panics
     /// If smoltcp does not take the address or the port.
@@ -109,11 +109,12 @@ impl SmoltcpHost {
         (pattern, sends): (Pattern, u64),
         expected: Expectation,
         buffer: usize,
+        mtu: u16,
     ) -> Self {
         let mut queues = Queues {
             received: VecDeque::new(),
             to_send: VecDeque::new(),
-            mtu: 1500,
+            mtu: mtu.into(),
         };
         let config = Config::new(HardwareAddress::Ip);
         let mut interface = Interface::new(config, &mut queues, SmolInstant::ZERO);
@@ -151,13 +152,6 @@ impl SmoltcpHost {
             reads_from: Instant::ZERO,
             timeout: Some(Instant::ZERO),
         }
-    }
-
-    /// Lets the host send and take packets of `mtu` bytes at most, from before the first.
-    #[must_use]
-    pub fn with_mtu(mut self, mtu: u16) -> Self {
-        self.queues.mtu = mtu.into();
-        self
     }
 
     /// Lets the application read nothing before this time.

@@ -55,9 +55,15 @@ fn build(scenario: &Scenario, we_connect: bool, peer: Peer) -> Foreign {
         pattern: scenario.client_pattern(),
         len: scenario.client.plan.sends,
     };
-    let foreign = SmoltcpHost::new(their_address, role, sending, expected, peer.buffer)
-        .with_mtu(peer.mtu)
-        .reading_from(peer.reads_from);
+    let foreign = SmoltcpHost::new(
+        their_address,
+        role,
+        sending,
+        expected,
+        peer.buffer,
+        peer.mtu,
+    )
+    .reading_from(peer.reads_from);
     let Path { up, down, .. } = scenario.paths[0].clone();
     let foreign = world.add_foreign_host("smoltcp", Box::new(foreign), (host, interface), up, down);
     let ours = if we_connect {
