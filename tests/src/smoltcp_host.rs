@@ -83,6 +83,8 @@ pub struct SmoltcpHost {
     progress: Progress,
     failure: Option<String>,
     finished: bool,
+    /// When the application begins to read.
+    reads_from: Instant,
     timeout: Option<Instant>,
 }
 
@@ -95,7 +97,8 @@ impl std::fmt::Debug for SmoltcpHost {
 }
 
 impl SmoltcpHost {
-    /// A host with one address. It sends `sends` bytes of `pattern`.
+    /// A host with one address, whose packets are of `mtu` bytes at most. It sends `sends` bytes
+    /// of `pattern`.
     ///
     /// # Panics
     /// If smoltcp does not take the address or the port.
@@ -106,11 +109,12 @@ impl SmoltcpHost {
         (pattern, sends): (Pattern, u64),
         expected: Expectation,
         buffer: usize,
+        mtu: u16,
     ) -> Self {
         let mut queues = Queues {
             received: VecDeque::new(),
             to_send: VecDeque::new(),
-            mtu: 1500,
+            mtu: mtu.into(),
         };
         let config = Config::new(HardwareAddress::Ip);
         let mut interface = Interface::new(config, &mut queues, SmolInstant::ZERO);
@@ -145,8 +149,16 @@ impl SmoltcpHost {
             progress: Progress::default(),
             failure: None,
             finished: false,
+            reads_from: Instant::ZERO,
             timeout: Some(Instant::ZERO),
         }
+    }
+
+    /// Lets the application read nothing before this time.
+    #[must_use]
+    pub fn reading_from(mut self, time: Instant) -> Self {
+        self.reads_from = time;
+        self
     }
 
     /// Lets stack and application work until neither has anything to do.
@@ -156,24 +168,31 @@ impl SmoltcpHost {
         loop {
             self.interface
                 .poll(smol_now, &mut self.queues, &mut self.sockets);
-            if !self.step() {
+            if !self.step(now) {
                 break;
             }
         }
         let next = self.interface.poll_at(smol_now, &self.sockets);
-        self.timeout = next.map(|next| {
+        let stack = next.map(|next| {
             let micros = u64::try_from(next.total_micros()).unwrap_or(0);
             // Its clock counts microseconds: at the same one it would have nothing new to do.
             Instant::from_nanos(micros * 1000).max(now + std::time::Duration::from_micros(1))
         });
+        let application = (now < self.reads_from).then_some(self.reads_from);
+        self.timeout = stack.into_iter().chain(application).min();
     }
 
     /// The application; true if it did something.
-    fn step(&mut self) -> bool {
+    fn step(&mut self, now: Instant) -> bool {
         let socket = self.sockets.get_mut::<Socket<'_>>(self.socket);
         let mut buffer = [0; 8192];
         let mut busy = false;
-        match socket.recv_slice(&mut buffer) {
+        let readable = if now >= self.reads_from {
+            socket.recv_slice(&mut buffer)
+        } else {
+            Ok(0)
+        };
+        match readable {
             Ok(0) | Err(RecvError::InvalidState) => {}
             Ok(count) => {
                 busy = true;

@@ -131,9 +131,11 @@ impl Endpoint {
         let Some((context, facts)) = self.cookies.open(context, ack - 1, echo) else {
             self.stats.cookies_failed += 1;
             // Later data of a peer whose third packet was lost or overtaken looks like this too:
-            // an RST would end its connection, whereas its first segment comes again. So does its
-            // FIN.
-            return if segment.is_empty() {
+            // an RST would end its connection, whereas its first segment comes again. So do its
+            // FIN, its DATA_FIN, and its keys until they are acknowledged.
+            let data_fin = segment.options.dss.is_some_and(|dss| dss.mapping.is_some());
+            let keys = capable_of(&segment).is_some();
+            return if segment.is_empty() && !data_fin && !keys {
                 Third::Stray
             } else {
                 Third::Taken

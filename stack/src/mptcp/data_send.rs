@@ -297,6 +297,12 @@ impl DataSend {
         }
     }
 
+    /// What was to be sent again is not: there is no other subflow, and no mapping that could say
+    /// where in the stream it belongs.
+    pub fn forget_reinjections(&mut self) {
+        self.reinject.clear();
+    }
+
     /// New data that the peer's window leaves room for, in bytes.
     #[must_use]
     pub fn window_room(&self) -> usize {
@@ -392,6 +398,10 @@ mod tests {
         send.acknowledge(DataSeq(400), 1000);
         assert!(send.next_chunk(segments_of(100)).is_none());
         assert_eq!(send.bytes_reinjected(), 100);
+        send.reinject(0..250);
+        assert!(send.has_reinjection());
+        send.forget_reinjections();
+        assert!(!send.has_reinjection());
     }
 
     #[test]

@@ -94,6 +94,8 @@ mod tests {
     use super::*;
 
     /// The vector of the protocol reference, section 4.5.
+    ///
+    /// Protocol statement 113.
     #[test]
     fn samples_smooth_as_in_the_rfc() {
         let mut rtt = RttEstimator::default();
@@ -114,6 +116,7 @@ mod tests {
         assert_eq!(micros(rtt.rto()), 394_726);
     }
 
+    /// Protocol statement 113.
     #[test]
     fn timeout_starts_at_a_second_doubles_and_is_bounded() {
         let mut rtt = RttEstimator::default();

@@ -114,6 +114,7 @@ impl Ended {
     }
 }
 
+/// Protocol statement 116.
 #[test]
 fn a_newer_timestamp_makes_a_new_connection() {
     for (config, _) in dialects() {
@@ -142,6 +143,7 @@ fn an_old_duplicate_does_not() {
     }
 }
 
+/// Protocol statement 116.
 #[test]
 fn without_timestamps_a_later_sequence_number_does() {
     for (config, _) in dialects() {
@@ -168,6 +170,8 @@ fn nobody_listens_any_more() {
 }
 
 /// The same client comes again from the same port: a whole connection, of either kind.
+///
+/// Protocol statement 116.
 #[test]
 fn a_client_comes_back_from_its_port() {
     for (config, protocol) in dialects() {

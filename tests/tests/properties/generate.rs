@@ -276,10 +276,20 @@ impl Generator {
 
     /// SYN cookies, where they can be: the server keeps nothing of a SYN, so that after the loss
     /// of the third packet only data of the client tell it of the connection.
+    ///
+    /// A second SYN/ACK must not come either. The client answers to it with a bare acknowledgment
+    /// behind its data, and where that comes without the data, the server knows of no connection
+    /// and has to answer with RST (RFC 9293 §3.10.7.2).
     fn cookies(&mut self, scenario: &mut Scenario) {
         let plan = &scenario.client.plan;
         let client_begins = plan.sends > 0 && !matches!(plan.pace, Pace::AfterEnd);
-        if self.chance(0.2) && client_begins {
+        let once = |link: &LinkConfig| {
+            let late = Duration::from_millis(60);
+            link.duplicate == 0.0 && link.holds.is_empty() && link.reorder.extra_delay <= late
+        };
+        let path = &scenario.paths[0];
+        let once = once(&path.up) && once(&path.down);
+        if self.chance(0.4) && client_begins && once {
             scenario.server.endpoint.syn_cookies = SynCookies::Always;
         }
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use umptcp_lab::world::{Finish, Middlebox, ReadPause};
-use umptcp_stack::{CloseReason, Event, Instant, InterfaceConfig, Keepalive, SubflowId};
+use umptcp_stack::{CloseReason, Event, Instant, InterfaceConfig, Keepalive, SubflowId, Version};
 
 const KEEPALIVE: Keepalive = Keepalive {
     idle: Duration::from_secs(10),
@@ -208,7 +208,9 @@ fn resting(name: &str, rest: u64) -> Scenario {
     scenario
 }
 
-/// RFC 9293 §3.8.6.1, RFC 6429; statement 115 of the conformance checklist.
+/// RFC 9293 §3.8.6.1, RFC 6429.
+///
+/// Protocol statement 115.
 #[test]
 fn a_peer_that_answers_probes_is_borne_however_long_its_window_is_closed() {
     for mptcp in [false, true] {
@@ -241,21 +243,31 @@ fn a_peer_that_does_not_answer_probes_is_given_up() {
     }
 }
 
+/// Protocol statement 115.
 #[test]
 fn a_window_update_that_is_lost_is_found_by_a_probe() {
-    let mut scenario = resting("lost update", 8);
-    // On both paths.
-    scenario.paths = paths(2, link().cut(at(7), Some(at(9))));
-    let mut run = Run::of(scenario);
-    run.complete_within(40)
-        .assert_intact()
-        .assert_nothing_left();
+    for version in [Version::V0, Version::V1] {
+        let mut scenario = resting("lost update", 8).connections(|config| config.version = version);
+        // On both paths.
+        scenario.paths = paths(2, link().cut(at(7), Some(at(9))));
+        let mut run = Run::of(scenario);
+        run.complete_within(40)
+            .assert_intact()
+            .assert_nothing_left();
+    }
 }
 
+/// Protocol statement 115.
 #[test]
 fn a_window_update_counts_on_whatever_subflow_it_comes() {
-    for broken in [0, 1] {
-        let mut scenario = resting("update elsewhere", 8);
+    for (broken, version) in [
+        (0, Version::V0),
+        (1, Version::V0),
+        (0, Version::V1),
+        (1, Version::V1),
+    ] {
+        let mut scenario =
+            resting("update elsewhere", 8).connections(|config| config.version = version);
         scenario.paths[broken] = Path::symmetric(link().cut(at(5), None));
         let mut run = Run::of(scenario);
         // A good second for the transfer itself: nobody waited for a probe.

@@ -142,6 +142,8 @@ fn undisturbed(mptcp: bool, bytes: u64) -> Instant {
 
 /// RFC 8985 §7: after twice the round-trip time without an acknowledgment the last segment is
 /// sent again as a probe; if nothing else was lost, that is the repair.
+///
+/// Protocol statement 113.
 #[test]
 fn the_last_segment_of_a_flight_is_lost() {
     for mptcp in [false, true] {
@@ -168,6 +170,8 @@ fn the_last_segment_of_a_flight_is_lost() {
 /// The probe repairs the last segment, and its SACK shows that the others are lost: they were
 /// sent long before (RFC 8985 §7.4). Two segments in flight owe the peer's acknowledgment, so its
 /// delay is no part of the timeout (§7.2).
+///
+/// Protocol statement 113.
 #[test]
 fn the_last_segments_of_a_flight_are_lost() {
     for lost in [2, 3, 5] {

@@ -4,6 +4,7 @@
 
 mod buffers;
 mod closing;
+mod ecn;
 mod flow_control;
 mod foreign_tcp;
 mod harm;

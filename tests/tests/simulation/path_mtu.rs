@@ -212,6 +212,7 @@ fn wide() -> PathMtuRouter {
     PathMtuRouter::new(1500)
 }
 
+/// Protocol statement 121.
 #[test]
 fn a_path_that_carries_less_from_one_moment_to_the_next() {
     for (speech, ip) in every_kind() {
@@ -445,6 +446,7 @@ fn tell(run: &mut Run, kind: IcmpErrorKind, about: &[u8]) {
     assert_eq!(endpoint.stats().packets_malformed, 0);
 }
 
+/// Protocol statement 121.
 #[test]
 fn forged_errors_change_nothing() {
     for ip in [Ip::V4, Ip::V6] {

@@ -238,3 +238,55 @@ fn a_window_that_opens_when_only_the_backup_path_is_left() {
             .assert_nothing_left();
     }
 }
+
+/// The server has forgotten its key with the third packet, so that the client learns only after
+/// its DATA_FIN that there is no MPTCP: a FIN must follow.
+#[test]
+fn an_end_that_only_mptcp_knew_of() {
+    let mut scenario = scenario("stranded end").connections(|c| c.version = Version::V0);
+    scenario.paths = paths(1, link());
+    scenario.client.plan.sends = 500;
+    scenario.server.plan.sends = 50;
+    scenario.server.endpoint.syn_cookies = umptcp_stack::SynCookies::Always;
+    let mut run = Run::of(scenario);
+    let wire = run.pair.wires[0];
+    let bare = |_: Instant, packet: &Bytes| {
+        segment(packet).is_some_and(|s| s.is_empty() && s.options.dss.is_none() && !s.flags.rst)
+    };
+    // Until the connection is plain, every packet without data that has no DSS has the keys.
+    let mut lost = 0;
+    let drops = DropIf(move |now: Instant, packet: &Bytes| {
+        let third = lost == 0 && bare(now, packet);
+        lost += u32::from(third);
+        third
+    });
+    run.world().set_middlebox(wire, 0, drops);
+    run.complete_within(60)
+        .assert_intact()
+        .assert_protocol(ConnectionProtocol::Tcp)
+        .assert_nothing_left();
+}
+
+/// A DATA_FIN alone that comes to a listener with cookies before the data does.
+#[test]
+fn a_data_fin_that_overtakes_the_third_packet() {
+    for version in VERSIONS {
+        let mut scenario = scenario("early DATA_FIN").connections(|c| c.version = version);
+        scenario.paths = paths(1, link());
+        scenario.client.plan.sends = 10;
+        scenario.server.plan.sends = 10;
+        scenario.server.endpoint.syn_cookies = umptcp_stack::SynCookies::Always;
+        let mut run = Run::of(scenario);
+        let wire = run.pair.wires[0];
+        // At first nothing arrives but the SYN and what has a DATA_FIN without data.
+        let drops = DropIf(move |now: Instant, packet: &Bytes| {
+            let fin =
+                |s: &Segment| s.is_empty() && s.options.dss.is_some_and(|d| d.mapping.is_some());
+            now < at(100) && segment(packet).is_none_or(|s| !s.flags.syn && !fin(&s))
+        });
+        run.world().set_middlebox(wire, 0, drops);
+        run.complete_within(60)
+            .assert_intact()
+            .assert_nothing_left();
+    }
+}

@@ -74,14 +74,20 @@ fn complete(pair: &mut Pair, limit: Instant) {
 
 /// The first sequence number grows by one in 4 µs (RFC 9293 §3.4.1), so a connection can be made
 /// when it is about to wrap: once for what the client sends, once for what the server does.
+///
+/// Protocol statements 112, 114.
 #[test]
 fn numbers_wrap_in_both_directions() {
-    for (mptcp, loss) in [
-        (true, Loss::None),
-        (true, Loss::Bernoulli(0.01)),
-        (false, Loss::Bernoulli(0.01)),
+    for (dialect, loss) in [
+        (Some(Version::V0), Loss::None),
+        (Some(Version::V0), Loss::Bernoulli(0.01)),
+        (Some(Version::V1), Loss::Bernoulli(0.01)),
+        (None, Loss::Bernoulli(0.01)),
     ] {
-        let mut scenario = scenario("wrap").connections(|config| config.mptcp = mptcp);
+        let mut scenario = scenario("wrap").connections(|config| {
+            config.mptcp = dialect.is_some();
+            config.version = dialect.unwrap_or_default();
+        });
         scenario.paths = paths(1, link().lossy(loss));
         let early = Instant::from_millis(20_000);
         let (mut pair, firsts) = connecting_at(&scenario, early);
@@ -100,6 +106,8 @@ fn numbers_wrap_in_both_directions() {
 }
 
 /// RFC 9293 figure 8, between two whole hosts: it ends in plain TCP.
+///
+/// Protocol statement 116.
 #[test]
 fn both_hosts_connect_at_once() {
     for config in [Some(Version::V0), Some(Version::V1), None] {

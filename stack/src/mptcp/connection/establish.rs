@@ -194,6 +194,8 @@ impl Connection {
             announced_until: None,
         });
         self.data_recovery = None;
+        // As an interface that was down for a while has left them.
+        self.send.forget_reinjections();
         self.signals.clear();
         self.unechoed.clear();
         self.deadlines.paths = None;

@@ -158,6 +158,7 @@ fn join_ack() -> MptcpOption {
     MptcpOption::Join(MpJoin::Ack { hmac: [6; 20] })
 }
 
+/// Protocol statement 120.
 #[test]
 fn syns() {
     let capable = [Version::V0, Version::V1].map(|version| {
@@ -182,6 +183,7 @@ fn syns() {
     }
 }
 
+/// Protocol statement 120.
 #[test]
 fn syn_acks() {
     let capable = MptcpOption::Capable(MpCapable {
@@ -210,6 +212,8 @@ fn all_three() -> impl Iterator<Item = (bool, bool, bool)> {
 }
 
 /// A full segment is as long as the MTU, whatever its options.
+///
+/// Protocol statement 120.
 #[test]
 fn data() {
     for session in sessions() {
@@ -241,6 +245,8 @@ fn data() {
 }
 
 /// MP_CAPABLE with the first data takes no more room than the DSS that was reckoned with.
+///
+/// Protocol statement 120.
 #[test]
 fn first_data() {
     for session in sessions().filter(|session| session.version == Version::V1) {
@@ -268,6 +274,8 @@ fn plain_data() {
 }
 
 /// Acknowledgments say what the handshake owes or the DATA_ACK, and as many SACK blocks as fit.
+///
+/// Protocol statement 120.
 #[test]
 fn acknowledgments() {
     for session in sessions() {
@@ -305,6 +313,8 @@ fn reports() -> impl Iterator<Item = (bool, u32, bool)> {
 }
 
 /// A bare DATA_FIN has its mapping and DATA_ACK beside the timestamps.
+///
+/// Protocol statement 120.
 #[test]
 fn data_fins() {
     for session in sessions() {
@@ -361,6 +371,8 @@ fn signals() -> Vec<MptcpOption> {
 }
 
 /// A signal arrives whole, with timestamps unless it is the one that has no room beside them.
+///
+/// Protocol statement 120.
 #[test]
 fn signals_are_whole() {
     for session in sessions() {
@@ -411,6 +423,8 @@ fn withdrawn_addresses_go_in_as_many_options_as_it_takes() {
 }
 
 /// An RST has no timestamps (RFC 7323 §3.2) and room for both of its options.
+///
+/// Protocol statement 120.
 #[test]
 fn resets() {
     let mut options = OptionWriter::new();

@@ -291,6 +291,7 @@ fn the_window_comes_down_evenly_over_a_round_trip() {
     );
 }
 
+/// Protocol statement 113.
 #[test]
 fn the_tail_is_probed_before_the_timeout_and_repaired() {
     let mut sender = Sender::new(SACK);

@@ -142,6 +142,7 @@ fn everything_but_what_was_sacked_is_lost_and_cut_to_a_smaller_mss() {
     }
 }
 
+/// Protocol statement 114.
 #[test]
 fn a_receiver_that_reneges_gets_everything_again() {
     let mut board = sent(3);

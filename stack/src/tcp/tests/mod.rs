@@ -102,6 +102,7 @@ fn text(arrival: &Arrival) -> Vec<u8> {
         .collect()
 }
 
+/// Protocol statement 112.
 #[test]
 fn bytes_come_out_in_order_across_the_wrap() {
     let mut tcb = established();
@@ -155,6 +156,7 @@ fn text_beyond_the_window_is_cut_off_and_before_it_acknowledged_again() {
     assert_eq!(tcb.sack_blocks().as_slice(), [duplicate]);
 }
 
+/// Protocol statement 111.
 #[test]
 fn only_the_exact_sequence_number_resets() {
     let mut tcb = established();
@@ -171,6 +173,7 @@ fn only_the_exact_sequence_number_resets() {
     assert_eq!(take(&mut tcb, rst).verdict, Verdict::Reset);
 }
 
+/// Protocol statement 111.
 #[test]
 fn a_syn_in_the_window_is_challenged_and_challenges_are_few() {
     let mut tcb = established();
@@ -201,6 +204,7 @@ fn acknowledgments_of_nothing_sent_are_challenged_with_their_data() {
     assert_eq!((arrival.verdict, arrival.text.len()), (Verdict::Dropped, 0));
 }
 
+/// Protocol statement 112.
 #[test]
 fn timestamps_guard_against_wrapped_sequence_numbers() {
     let mut first = syn();

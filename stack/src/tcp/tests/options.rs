@@ -28,6 +28,7 @@ fn verdict_at(tcb: &mut Tcb, now: Instant, mut segment: Segment) -> Verdict {
     verdict
 }
 
+/// Protocol statement 112.
 #[test]
 fn the_peers_clock_may_wrap() {
     let mut tcb = with_timestamps(u32::MAX - 1);
@@ -73,6 +74,8 @@ fn our_clock_may_wrap() {
 }
 
 /// RFC 7323 §5.5: after 24 days of silence the clock may have turned half around.
+///
+/// Protocol statement 112.
 #[test]
 fn a_timestamp_is_forgotten_after_24_days() {
     for (idle, verdict) in [
@@ -148,6 +151,7 @@ fn probes_of_a_closed_window_move_the_echo() {
     assert_eq!(verdict_at(&mut tcb, NOW, old), Verdict::Dropped);
 }
 
+/// Protocol statement 112.
 #[test]
 fn timestamps_are_on_all_segments_or_on_none() {
     // The SYN offers them; the answer decides.
@@ -191,6 +195,7 @@ fn scaled(ours: u8, theirs: Option<u8>) -> Tcb {
     tcb
 }
 
+/// Protocol statement 112.
 #[test]
 fn window_scales_at_their_edges() {
     for (ours, theirs, send, receive) in [
@@ -234,6 +239,8 @@ fn the_widest_window_does_not_overflow() {
 }
 
 /// The SYN/ACK that completes a simultaneous open has an unscaled window.
+///
+/// Protocol statement 112.
 #[test]
 fn the_window_of_a_crossing_syn_ack_is_not_scaled() {
     let mut tcb = Tcb::connect(NOW, config());

@@ -26,6 +26,8 @@ fn arrive(tcb: &mut Tcb, from: u32, to: u32) -> Vec<(i32, i32)> {
 }
 
 /// RFC 2018 §4: the block of the latest segment first, then the others, latest first.
+///
+/// Protocol statement 114.
 #[test]
 fn the_latest_block_comes_first_and_is_repeated() {
     let mut tcb = established();
@@ -70,6 +72,8 @@ fn a_growing_block_does_not_push_out_the_others() {
 }
 
 /// RFC 2883 §4.1: a segment below the cumulative acknowledgment, told once.
+///
+/// Protocol statement 114.
 #[test]
 fn a_duplicate_below_the_acknowledgment() {
     let mut tcb = established();
@@ -83,6 +87,8 @@ fn a_duplicate_below_the_acknowledgment() {
 }
 
 /// RFC 2883 §4.1.3: the second block names the whole range, even if it is the same.
+///
+/// Protocol statement 114.
 #[test]
 fn a_duplicate_of_what_waits_behind_a_gap() {
     let mut tcb = established();
@@ -94,6 +100,8 @@ fn a_duplicate_of_what_waits_behind_a_gap() {
 }
 
 /// RFC 2883 §4.2: only the part that came twice, and only the first of two.
+///
+/// Protocol statement 114.
 #[test]
 fn partial_duplicates() {
     let mut tcb = established();

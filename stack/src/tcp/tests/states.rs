@@ -119,6 +119,8 @@ impl Pair {
 }
 
 /// RFC 9293 figure 8.
+///
+/// Protocol statement 116.
 #[test]
 fn both_ends_may_open_at_once() {
     let mut pair = Pair::opening_at_once();
@@ -155,6 +157,8 @@ fn both_ends_may_open_at_once() {
 }
 
 /// Whatever single packet of a simultaneous open is lost, the timers bring it about.
+///
+/// Protocol statement 116.
 #[test]
 fn a_simultaneous_open_survives_the_loss_of_any_packet() {
     for lost in 0..6 {
@@ -173,6 +177,7 @@ fn a_simultaneous_open_survives_the_loss_of_any_packet() {
     }
 }
 
+/// Protocol statement 116.
 #[test]
 fn both_ends_may_close_at_once_and_wait() {
     let mut pair = Pair::established();
