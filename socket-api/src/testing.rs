@@ -30,6 +30,7 @@ pub(crate) fn packet(number: u32, slices: usize) -> Transmit {
         ..Flags::default()
     };
     let header = SegmentHeader {
+        ecn_capable: false,
         tuple,
         seq: SeqNum(number),
         ack: Some(SeqNum(0)),

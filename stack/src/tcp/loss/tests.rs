@@ -135,7 +135,7 @@ impl Sender {
     }
 
     fn pass(&mut self, duration: Duration) {
-        self.now = self.now + duration;
+        self.now += duration;
     }
 
     fn cwnd(&self) -> usize {

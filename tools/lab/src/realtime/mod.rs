@@ -1,9 +1,10 @@
 //! The link model in real time: a path between two hosts, each of them a stack of ours in this
 //! process or a kernel behind a TUN device.
 //!
-//! The module owns the two [`Link`]s of a path, the clock they run by, and the thread that takes
-//! packets out of them when their time has come. What happens to a packet under way is decided by
-//! the links alone; what is at the ends is for [`hosts`]. It never looks into a packet.
+//! The module owns the two [`Link`](crate::link::Link)s of a path, the clock they run by, and the
+//! thread that takes packets out of them when their time has come. What happens to a packet under
+//! way is decided by the links alone; what is at the ends is for [`hosts`]. It never looks into a
+//! packet.
 //!
 //! Two ends are possible. A stack of ours gets a [`PathDevice`], which hands its packets to the link
 //! in the same call. A kernel gets a TUN device, which the thread reads. Waiting is exact to

@@ -24,7 +24,7 @@ pub struct Connect {
 #[derive(Debug)]
 enum State {
     /// The time to connect has not come.
-    Waiting(Connect),
+    Waiting(Box<Connect>),
     /// The stack has not said `Connected`.
     Connecting(ConnectionId),
     Running(ConnectionId),
@@ -49,7 +49,7 @@ pub struct Session {
 
 impl Session {
     pub(super) fn connecting(host: HostId, connect: Connect, script: Box<dyn Script>) -> Self {
-        Self::new(host, State::Waiting(connect), script)
+        Self::new(host, State::Waiting(Box::new(connect)), script)
     }
 
     pub(super) fn accepted(host: HostId, id: ConnectionId, script: Box<dyn Script>) -> Self {
@@ -180,7 +180,7 @@ impl Session {
                 remote,
                 config,
                 ..
-            } = connect.clone();
+            } = (**connect).clone();
             match endpoint.connect(now, local, remote, config) {
                 Ok(id) => self.state = State::Connecting(id),
                 Err(error) => {
