@@ -398,10 +398,18 @@ mod tests {
         send.acknowledge(DataSeq(400), 1000);
         assert!(send.next_chunk(segments_of(100)).is_none());
         assert_eq!(send.bytes_reinjected(), 100);
+    }
+
+    #[test]
+    fn what_was_to_be_sent_again_can_be_forgotten() {
+        let mut send = sender(1000);
+        send.write(&[1; 300]);
+        while send.next_chunk(segments_of(100)).is_some() {}
         send.reinject(0..250);
         assert!(send.has_reinjection());
         send.forget_reinjections();
         assert!(!send.has_reinjection());
+        assert!(send.next_chunk(segments_of(100)).is_none());
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Owns the order of these. Whether an acknowledgment is acceptable was judged before; what is
 //! lost is judged by `loss`.
 
-use super::loss::{self, Before, Observation};
+use super::loss;
+use super::observation::{Before, Observation};
 use super::scoreboard::{AckContext, Delivered};
 use super::tcb::Tcb;
 use super::timers::Timer;

@@ -93,6 +93,7 @@ impl Tcb {
             timers: Timers::default(),
             fin: Fin::Open,
             peer_fin: None,
+            paused: false,
             waiting_since: None,
             last_sent: now,
             ack_limits: AckLimits::new(config.seed),

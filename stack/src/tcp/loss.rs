@@ -4,136 +4,21 @@
 //! Owns the transitions between the phases of [`Recovery`].
 
 use super::congestion::{AckSample, CongestionSignal};
+use super::observation::{Before, Observation};
 use super::recovery::{Evidence, RateInput, RateReduction, Recovery, Suspicion};
 use super::scoreboard::Delivered;
-use super::state::TcpEvent;
+use super::spurious::{is_spurious, next_suspicion};
 use super::tail_loss::{ProbeResult, TailLoss};
 use super::tcb::Tcb;
 use super::timers::Timer;
 use crate::base::seq::SeqNum;
-use crate::base::time::{Duration, Instant};
-use crate::wire::tcp_option::SackBlock;
+use crate::base::time::Instant;
 
 #[cfg(test)]
 mod tests;
 
 /// Duplicate acknowledgments that make a loss without SACK (RFC 5681 §3.2).
 const DUP_ACKS: u32 = 3;
-
-/// A due timer that concerns the owner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expired {
-    /// Nothing special.
-    Nothing,
-    /// A retransmission timeout: the path may be broken.
-    Timeout,
-    /// No acknowledgment for the whole user timeout.
-    GivenUp,
-    /// TIME-WAIT is over.
-    TimeWaitOver,
-}
-
-impl Tcb {
-    /// Does what is due, except sending.
-    pub fn handle_timeout(&mut self, now: Instant) -> Expired {
-        if self.timers.take_due(Timer::TimeWait, now) {
-            self.transition(TcpEvent::TimeWaitOver);
-            return Expired::TimeWaitOver;
-        }
-        if self.timers.take_due(Timer::DelayedAck, now) && self.ack.is_delayed() {
-            self.ack.require_now();
-        }
-        // Its end is seen by whoever sends next.
-        self.timers.take_due(Timer::Pacing, now);
-        if self.timers.take_due(Timer::Reordering, now) {
-            on_reordering_timeout(self, now);
-        }
-        if self.timers.take_due(Timer::LossProbe, now) && self.may_probe() {
-            // RFC 8985 §7.3: the probe takes the place of a timeout that is due as well.
-            self.tail_loss = TailLoss::Due;
-            self.timers.set(Timer::Retransmit, now + self.rtt.rto());
-        }
-        if self.timers.take_due(Timer::PathMtu, now) {
-            self.path_mtu_timed_out(now);
-        }
-        if !self.timers.take_due(Timer::Retransmit, now) || self.scoreboard.is_empty() {
-            return Expired::Nothing;
-        }
-        let waited = self
-            .waiting_since
-            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
-        if waited >= self.config.user_timeout {
-            return Expired::GivenUp;
-        }
-        self.counters.timeouts += 1;
-        on_timeout(self, now);
-        self.path_mtu_on_timeout(now);
-        self.timers.set(Timer::Retransmit, now + self.rtt.rto());
-        Expired::Timeout
-    }
-
-    /// The path works again after it was known not to: what was sent meanwhile is sent again
-    /// at once instead of after the backed-off timeout.
-    pub fn resume(&mut self, now: Instant) {
-        if !self.scoreboard.is_empty() {
-            self.rtt.progress();
-            on_timeout(self, now);
-            self.timers.set(Timer::Retransmit, now + self.rtt.rto());
-        }
-    }
-
-    /// The conditions of RFC 8985 §7.2 for a tail loss probe: nothing suggests a loss yet, and no
-    /// probe is out.
-    fn may_probe(&self) -> bool {
-        self.negotiated.sack
-            && self.state.is_synchronized()
-            && self.recovery == Recovery::Open
-            && self.tail_loss == TailLoss::Idle
-            && self.scoreboard.sacked() == 0
-            && self.scoreboard.lost() == 0
-            && !self.scoreboard.is_empty()
-    }
-
-    /// Starts the timer of the tail loss probe, or stops it if none is to be sent.
-    pub(super) fn schedule_probe(&mut self, now: Instant) {
-        let deadline = self.may_probe().then(|| {
-            let alone = self.scoreboard.len() == 1;
-            let retransmit_at = self.timers.get(Timer::Retransmit);
-            TailLoss::deadline(now, &self.rtt, alone, retransmit_at)
-        });
-        self.timers.put(Timer::LossProbe, deadline);
-    }
-}
-
-/// What was on its way before an acknowledgment came.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Before {
-    /// "Pipe" of RFC 6675 §2.
-    pub(super) in_flight: usize,
-    /// FlightSize of RFC 5681 §2.
-    pub(super) flight_size: usize,
-}
-
-/// What an acceptable acknowledgment says about losses.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Observation<'a> {
-    /// What it delivered.
-    pub(super) delivered: Delivered,
-    pub(super) before: Before,
-    pub(super) ack: SeqNum,
-    /// SND.UNA moved.
-    pub(super) advanced: bool,
-    /// It is a duplicate acknowledgment in the sense of RFC 5681 §2.
-    pub(super) duplicate: bool,
-    /// A DSACK.
-    pub(super) duplicate_block: Option<SackBlock>,
-    /// The other blocks.
-    pub(super) blocks: &'a [SackBlock],
-    /// The latest time at which the segment that it echoes can have been sent.
-    pub(super) echo: Option<Instant>,
-    /// ECE.
-    pub(super) ecn_echo: bool,
-}
 
 /// Judges losses after an acceptable acknowledgment, and tells the congestion controller.
 pub(super) fn on_ack(tcb: &mut Tcb, now: Instant, seen: &Observation<'_>) {
@@ -244,19 +129,7 @@ fn go_on_after_timeout(
         grow(tcb, now, seen);
         return;
     }
-    let suspicion = match suspicion {
-        // Step 2b: the retransmission was acknowledged, and nothing else yet.
-        Suspicion::FirstAcknowledgment if seen.advanced => Suspicion::NewData { from: tcb.snd_nxt },
-        // Step 2a, step 3a: a duplicate acknowledgment tells of a gap.
-        Suspicion::FirstAcknowledgment | Suspicion::NewData { .. }
-            if seen.duplicate || seen.delivered.bytes > 0 =>
-        {
-            Suspicion::Dispelled
-        }
-        Suspicion::FirstAcknowledgment | Suspicion::NewData { .. } | Suspicion::Dispelled => {
-            suspicion
-        }
-    };
+    let suspicion = next_suspicion(suspicion, tcb.snd_nxt, seen);
     tcb.recovery = Recovery::Loss { recover, suspicion };
     grow(tcb, now, seen);
 }
@@ -269,33 +142,9 @@ fn recovered(tcb: &mut Tcb) {
     tcb.rack.on_recovered();
 }
 
-/// Takes back the last episode if this acknowledgment shows that nothing was lost: the receiver
-/// has had a copy of everything that was sent again (DSACK, RFC 3708), or what moved SND.UNA was
-/// the original (Eifel, RFC 3522), or the flight before the timeout arrives after all (F-RTO,
-/// RFC 5682 §3.1, step 3b).
+/// Takes back the last episode if it was for nothing.
 fn undo_if_spurious(tcb: &mut Tcb, now: Instant, seen: &Observation<'_>) {
-    let all_needless = seen
-        .duplicate_block
-        .is_some_and(|block| tcb.evidence.on_dsack(block));
-    let original = seen.advanced && tcb.evidence.echoes_original(seen.echo);
-    let of_flight_before = |recover: SeqNum| {
-        let lowest = seen.delivered.lowest_original_end;
-        lowest.is_some_and(|end| end.at_or_before(recover))
-    };
-    let spurious = match tcb.recovery {
-        Recovery::Open => all_needless,
-        Recovery::Fast { .. } => all_needless || original,
-        Recovery::Loss { recover, suspicion } => {
-            let telling = match suspicion {
-                // Without SACK the first acknowledgment covers whatever lay behind the gap.
-                Suspicion::FirstAcknowledgment => tcb.negotiated.sack,
-                Suspicion::NewData { .. } => true,
-                Suspicion::Dispelled => false,
-            };
-            all_needless || original || (telling && of_flight_before(recover))
-        }
-    };
-    if !spurious {
+    if !is_spurious(tcb, seen) {
         return;
     }
     tcb.counters.spurious_recoveries += 1;
@@ -347,7 +196,7 @@ fn judge_by_time(tcb: &mut Tcb, now: Instant) -> bool {
 }
 
 /// A segment that was overtaken has not come within the reordering window.
-fn on_reordering_timeout(tcb: &mut Tcb, now: Instant) {
+pub(super) fn on_reordering_timeout(tcb: &mut Tcb, now: Instant) {
     let before = Before {
         in_flight: tcb.scoreboard.in_flight(),
         flight_size: tcb.flight_size(),

@@ -162,6 +162,8 @@ pub struct Tcb {
     pub fin: Fin,
     /// The peer's FIN, as offset of the byte that it would be, once known.
     pub peer_fin: Option<u64>,
+    /// The path is known not to work at the moment.
+    pub paused: bool,
     /// Since when something is unacknowledged without progress.
     pub waiting_since: Option<Instant>,
     /// When data was last sent.

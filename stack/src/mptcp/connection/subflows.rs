@@ -364,6 +364,7 @@ impl Connection {
                 subflow.stalled = false;
                 subflow.tcb.resume(now);
             } else {
+                subflow.tcb.pause();
                 self.move_data_away(now, index);
             }
             self.addresses.set_local_up(address, up);

@@ -7,7 +7,7 @@ use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::handshake::Protocol;
 use crate::mptcp::subflow::{Role, Subflow};
-use crate::tcp::loss::Expired;
+use crate::tcp::expiry::Expired;
 use crate::tcp::state::TcpState;
 use crate::wire::mptcp_option::ResetReason;
 

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::base::config::{CongestionAlgorithm, EcnPolicy};
+use crate::base::time::Duration;
+use crate::tcp::expiry::Expired;
 use crate::tcp::receive::receive;
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::TcbConfig;
 use crate::wire::packet::{Flags, FourTuple, Segment};
+use crate::wire::tcp_option::SackBlock;
 use crate::wire::tcp_option::{TcpOptions, Timestamps};
 use bytes::Bytes;
 use smallvec::SmallVec;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::config::{CongestionAlgorithm, EcnPolicy};
-use crate::tcp::loss::Expired;
+use crate::tcp::expiry::Expired;
 use crate::tcp::receive::receive;
 use crate::tcp::recovery::Recovery;
 use crate::tcp::tcb::{Tcb, TcbConfig};

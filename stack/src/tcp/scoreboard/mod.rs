@@ -6,28 +6,33 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `mod` | the queue: sending, cumulative and selective acknowledgment, losing |
+//! | `mod` | the queue: sending, sending again, cumulative acknowledgment |
+//! | `selective` | what SACK blocks mark as received |
+//! | `lost` | what is judged lost |
 //! | `segment` | one entry |
 //! | `transmissions` | the order in which they were sent |
 //! | `delivered` | what one acknowledgment told |
 
 mod delivered;
+mod lost;
 mod segment;
+mod selective;
 #[cfg(test)]
 mod tests;
 mod transmissions;
 
 pub use delivered::{AckContext, Delivered};
+pub use lost::Judgment;
 pub use segment::{ByteFate, Content, SentSegment, Transmission};
 
 use crate::base::seq::SeqNum;
-use crate::base::time::{Duration, Instant};
+use crate::base::time::Instant;
 use crate::wire::packet::Payload;
 use crate::wire::tcp_option::SackBlock;
 use segment::Fate;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
-use transmissions::{Entry, Transmissions};
+use transmissions::Transmissions;
 
 /// The retransmission queue.
 #[derive(Debug)]
@@ -165,37 +170,6 @@ impl Scoreboard {
             .saturating_sub(acked.saturating_sub(context.mss));
     }
 
-    /// Marks what `blocks` cover as received (RFC 2018 §4). Blocks outside of what was sent are
-    /// ignored, and so is all but whole pieces.
-    pub fn sack(
-        &mut self,
-        context: &AckContext,
-        blocks: &[SackBlock],
-        snd_nxt: SeqNum,
-        delivered: &mut Delivered,
-    ) {
-        // RFC 7323 §4.3: what is echoed is the timestamp of the last segment in order. It tells
-        // nothing of the transmissions behind the gap, and would make all that were sent again
-        // look like earlier ones.
-        let context = &AckContext {
-            echo: None,
-            ..*context
-        };
-        for block in blocks {
-            if !block.left.before(block.right) || block.right.after(snd_nxt) {
-                continue;
-            }
-            let known = self
-                .seen
-                .iter()
-                .find(|seen| seen.left == block.left && seen.right.at_or_before(block.right));
-            let from = known.map_or(block.left, |seen| seen.right);
-            self.sack_range(context, block, from, delivered);
-        }
-        self.seen.clear();
-        self.seen.extend_from_slice(&blocks[..blocks.len().min(4)]);
-    }
-
     /// A duplicate acknowledgment of a peer without SACK: some segment has arrived
     /// (RFC 5681 §3.2). At least one is still under way, or lost.
     pub fn assume_delivered(&mut self, bytes: usize) {
@@ -205,155 +179,6 @@ impl Scoreboard {
     /// Duplicate acknowledgments stand for nothing any more.
     pub fn assume_nothing(&mut self) {
         self.assumed = 0;
-    }
-
-    /// Judges as lost what was sent before transmission `before` (or at any time, if `None`) and
-    /// at least `age` ago (RFC 8985 §6.2, step 5).
-    pub fn lose_older(&mut self, now: Instant, before: Option<u64>, age: Duration) -> Judgment {
-        let mut judgment = Judgment::default();
-        while let Some(entry) = self.transmissions.front() {
-            if before.is_some_and(|before| entry.sent.number >= before) {
-                break;
-            }
-            let deadline = entry.sent.at + age;
-            if deadline > now {
-                if self.is_in_flight(entry) {
-                    judgment.next = Some(deadline);
-                    break;
-                }
-            } else {
-                judgment.found |= self.lose_entry(entry);
-            }
-            self.transmissions.pop_front();
-        }
-        judgment
-    }
-
-    fn is_in_flight(&self, entry: Entry) -> bool {
-        let from = self.index_of(entry.start);
-        self.segments
-            .range(from..)
-            .take_while(|segment| segment.seq.before(entry.end))
-            .any(|segment| segment.sent == entry.sent && segment.fate == Fate::InFlight)
-    }
-
-    /// Loses what is still in flight of a transmission.
-    fn lose_entry(&mut self, entry: Entry) -> bool {
-        let mut found = false;
-        let mut index = self.index_of(entry.start);
-        while let Some(segment) = self.segments.get(index)
-            && segment.seq.before(entry.end)
-        {
-            if segment.sent == entry.sent {
-                found |= self.lose(index);
-            }
-            index += 1;
-        }
-        found
-    }
-
-    /// Judges the first segment as lost; returns whether it was not already.
-    pub fn lose_first(&mut self) -> bool {
-        self.lose(0)
-    }
-
-    fn lose(&mut self, index: usize) -> bool {
-        let Some(segment) = self.segments.get_mut(index) else {
-            return false;
-        };
-        if segment.fate != Fate::InFlight {
-            return false;
-        }
-        segment.fate = Fate::Lost;
-        self.in_flight -= segment.len as usize;
-        self.lost += segment.len as usize;
-        self.lost_from = self.lost_from.min(segment.seq);
-        true
-    }
-
-    /// Judges everything that is not known to have arrived as lost.
-    pub fn lose_all(&mut self) {
-        for index in 0..self.segments.len() {
-            self.lose(index);
-        }
-        self.transmissions.clear();
-    }
-
-    /// Judges every data segment on its way with more than `longest` bytes as lost; returns
-    /// whether there was any.
-    pub fn lose_longer_than(&mut self, longest: usize) -> bool {
-        let mut found = false;
-        for index in 0..self.segments.len() {
-            if self.segments[index].largest_payload() > longest {
-                found |= self.lose(index);
-            }
-        }
-        found
-    }
-
-    /// What is known of a byte that was sent.
-    #[must_use]
-    pub fn fate_of(&self, seq: SeqNum) -> ByteFate {
-        let index = self
-            .segments
-            .partition_point(|segment| segment.end().at_or_before(seq));
-        match self.segments.get(index) {
-            Some(segment) if segment.seq.at_or_before(seq) => match segment.fate {
-                Fate::Sacked => ByteFate::Arrived,
-                Fate::InFlight if segment.is_retransmission() => ByteFate::Lost,
-                Fate::InFlight => ByteFate::OnItsWay,
-                Fate::Lost => ByteFate::Lost,
-            },
-            Some(_) | None => ByteFate::Arrived,
-        }
-    }
-
-    /// Payload of the first segment.
-    #[must_use]
-    pub fn first_payload_len(&self) -> usize {
-        self.segments
-            .front()
-            .map_or(0, SentSegment::largest_payload)
-    }
-
-    /// A receiver that has selectively acknowledged the first segment must have taken it; one
-    /// that then does not move its acknowledgment has thrown it away (RFC 2018 §8). Then nothing
-    /// that was selectively acknowledged counts any more.
-    pub fn forget_reneged(&mut self) {
-        if self
-            .segments
-            .front()
-            .is_none_or(|first| first.fate != Fate::Sacked)
-        {
-            return;
-        }
-        for segment in &mut self.segments {
-            if segment.fate == Fate::Sacked {
-                segment.fate = Fate::Lost;
-                self.lost += segment.len as usize;
-                self.lost_from = self.lost_from.min(segment.seq);
-            }
-        }
-        self.sacked = 0;
-        self.sacked_segments = 0;
-        self.seen.clear();
-    }
-
-    /// What was judged lost and not sent again is on its way after all.
-    pub fn find_lost(&mut self) {
-        for segment in &mut self.segments {
-            if segment.fate == Fate::Lost {
-                segment.fate = Fate::InFlight;
-                self.in_flight += segment.len as usize;
-            }
-        }
-        self.lost = 0;
-        let in_flight = self.segments.iter().filter(|s| s.fate == Fate::InFlight);
-        self.transmissions.rebuild(in_flight.map(|segment| Entry {
-            start: segment.seq,
-            end: segment.end(),
-            sent: segment.sent,
-        }));
     }
 
     /// Takes the first lost segment for retransmission, cut to `max_payload` bytes of data.
@@ -457,53 +282,6 @@ impl Scoreboard {
         cut as usize
     }
 
-    /// Marks the segments of a block, of which those before `from` need no visit.
-    fn sack_range(
-        &mut self,
-        context: &AckContext,
-        block: &SackBlock,
-        from: SeqNum,
-        delivered: &mut Delivered,
-    ) {
-        let mut index = self.index_of(from);
-        // A segment of which only a part was covered before is looked at again.
-        if index > 0 && self.segments[index - 1].end().after(from) {
-            index -= 1;
-        }
-        while let Some(segment) = self.segments.get(index)
-            && segment.seq.before(block.right)
-        {
-            if segment.fate != Fate::Sacked {
-                match covered(segment, block) {
-                    Cover::Whole => self.sack_one(context, index, delivered),
-                    Cover::Front(keep) => {
-                        self.split(index, keep);
-                        self.sack_one(context, index, delivered);
-                    }
-                    // The part behind it is looked at next.
-                    Cover::Behind(keep) => self.split(index, keep),
-                    Cover::Nothing => {}
-                }
-            }
-            index += 1;
-        }
-    }
-
-    fn sack_one(&mut self, context: &AckContext, index: usize, delivered: &mut Delivered) {
-        let segment = &mut self.segments[index];
-        let len = segment.len as usize;
-        match segment.fate {
-            Fate::Sacked => return,
-            Fate::InFlight => self.in_flight -= len,
-            Fate::Lost => self.lost -= len,
-        }
-        segment.fate = Fate::Sacked;
-        self.sacked += len;
-        self.sacked_segments += 1;
-        let segment = &self.segments[index];
-        delivered.count(context, segment, segment.len);
-    }
-
     /// Takes a segment that leaves the queue out of the sums.
     fn uncount(&mut self, segment: &SentSegment, len: u32) {
         let len = len as usize;
@@ -521,50 +299,5 @@ impl Scoreboard {
     fn index_of(&self, seq: SeqNum) -> usize {
         self.segments
             .partition_point(|segment| segment.seq.before(seq))
-    }
-}
-
-/// What came of looking for losses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Judgment {
-    /// Something was judged lost.
-    pub found: bool,
-    /// When the next segment becomes old enough to be.
-    pub next: Option<Instant>,
-}
-
-/// What a block says of a segment.
-enum Cover {
-    Nothing,
-    Whole,
-    /// Its first bytes, this many.
-    Front(u32),
-    /// Something behind its first bytes, which are this many.
-    Behind(u32),
-}
-
-/// Cuts are made only where the device made them: a peer that reports single bytes must not cut
-/// the queue into as many segments.
-fn covered(segment: &SentSegment, block: &SackBlock) -> Cover {
-    let before = u32::try_from(block.left.distance_from(segment.seq)).unwrap_or(0);
-    let until = u32::try_from(block.right.distance_from(segment.seq)).unwrap_or(0);
-    if before == 0 && until >= segment.len {
-        return Cover::Whole;
-    }
-    if segment.content != Content::Data || segment.slice == 0 {
-        return Cover::Nothing;
-    }
-    let before = before.next_multiple_of(segment.slice);
-    let until = if until >= segment.len {
-        segment.len
-    } else {
-        until - until % segment.slice
-    };
-    if before >= until {
-        Cover::Nothing
-    } else if before > 0 {
-        Cover::Behind(before)
-    } else {
-        Cover::Front(until)
     }
 }

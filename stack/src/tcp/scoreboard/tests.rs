@@ -1,6 +1,7 @@
 //! The queue against acknowledgments made by hand.
 
 use super::*;
+use crate::base::time::Duration;
 use bytes::Bytes;
 
 const NOW: Instant = Instant::from_millis(10);

@@ -13,7 +13,7 @@ mod options;
 mod sack;
 mod states;
 
-use super::loss::Expired;
+use super::expiry::Expired;
 use super::receive::{Arrival, Verdict, receive};
 use super::state::TcpState;
 use super::tcb::{Tcb, TcbConfig};
