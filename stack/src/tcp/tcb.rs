@@ -63,6 +63,26 @@ pub struct TcbConfig {
     pub seed: u64,
 }
 
+#[cfg(test)]
+impl TcbConfig {
+    /// Settings as most tests have them: an Ethernet MTU and nothing scaled.
+    pub(crate) fn sample(iss: SeqNum) -> Self {
+        Self {
+            iss,
+            local_mss: 1460,
+            rcv_scale: 0,
+            timestamp_offset: 0,
+            congestion: CongestionAlgorithm::default(),
+            ecn: EcnPolicy::Accept,
+            pacing: true,
+            delayed_ack: Duration::from_millis(40),
+            seed: 1,
+            user_timeout: Duration::from_secs(100),
+            time_wait: Duration::from_secs(60),
+        }
+    }
+}
+
 /// How often recovery was needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryCounters {

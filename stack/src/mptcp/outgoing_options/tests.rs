@@ -3,9 +3,7 @@
 
 use super::*;
 use crate::base::config::Version;
-use crate::base::config::{CongestionAlgorithm, EcnPolicy};
 use crate::base::id::AddressId;
-use crate::base::time::Duration;
 use crate::mptcp::key::HostKey;
 use crate::tcp::receive::{Verdict, receive};
 use crate::tcp::tcb::TcbConfig;
@@ -26,17 +24,8 @@ const BOTH: [bool; 2] = [false, true];
 
 fn config() -> TcbConfig {
     TcbConfig {
-        iss: ISS,
-        local_mss: 1460,
         rcv_scale: 7,
-        timestamp_offset: 0,
-        congestion: CongestionAlgorithm::default(),
-        ecn: EcnPolicy::Accept,
-        pacing: true,
-        user_timeout: Duration::from_secs(100),
-        time_wait: Duration::from_secs(60),
-        delayed_ack: Duration::from_millis(40),
-        seed: 0,
+        ..TcbConfig::sample(ISS)
     }
 }
 

@@ -137,19 +137,7 @@ mod tests {
 
     /// An idle connection that was last heard of at second 1.
     fn idle(settings: Option<config::Keepalive>) -> Tcb {
-        let config = TcbConfig {
-            iss: SeqNum(u32::MAX),
-            local_mss: 1460,
-            rcv_scale: 0,
-            timestamp_offset: 0,
-            congestion: config::CongestionAlgorithm::default(),
-            ecn: config::EcnPolicy::Accept,
-            pacing: true,
-            delayed_ack: Duration::from_millis(40),
-            seed: 0,
-            user_timeout: Duration::from_secs(100),
-            time_wait: Duration::from_secs(60),
-        };
+        let config = TcbConfig::sample(SeqNum(u32::MAX));
         let mut tcb = Tcb::connect(at(0), config);
         tcb.scoreboard.clear();
         tcb.timers.clear_all();

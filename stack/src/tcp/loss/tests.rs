@@ -1,7 +1,7 @@
 //! Loss recovery of one TCB against acknowledgments made by hand.
 
 use super::*;
-use crate::base::config::{CongestionAlgorithm, EcnPolicy};
+use crate::base::config::CongestionAlgorithm;
 use crate::base::time::Duration;
 use crate::tcp::expiry::Expired;
 use crate::tcp::receive::receive;
@@ -43,17 +43,11 @@ struct Sender {
 impl Sender {
     fn new(peer: Peer) -> Self {
         let config = TcbConfig {
-            iss: ISS,
             local_mss: 1000,
-            rcv_scale: 0,
             timestamp_offset: u32::MAX - 500,
             congestion: CongestionAlgorithm::NewReno,
-            ecn: EcnPolicy::Accept,
             pacing: false,
-            user_timeout: Duration::from_secs(100),
-            delayed_ack: Duration::from_millis(40),
-            seed: 1,
-            time_wait: Duration::from_secs(60),
+            ..TcbConfig::sample(ISS)
         };
         let mut syn = segment(IRS, None);
         syn.flags.syn = true;

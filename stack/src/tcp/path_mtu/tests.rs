@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::config::{CongestionAlgorithm, EcnPolicy};
+use crate::base::config::CongestionAlgorithm;
 use crate::tcp::expiry::Expired;
 use crate::tcp::receive::receive;
 use crate::tcp::recovery::Recovery;
@@ -47,17 +47,9 @@ fn ack(acked: u32, sack: &[(u32, u32)]) -> Segment {
 /// A connection that the peer opened, with a round-trip time of 100 ms, at 200 ms.
 fn established() -> Tcb {
     let config = TcbConfig {
-        iss: ISS,
-        local_mss: 1460,
-        rcv_scale: 0,
-        timestamp_offset: 0,
         congestion: CongestionAlgorithm::NewReno,
-        ecn: EcnPolicy::Accept,
         pacing: false,
-        delayed_ack: Duration::from_millis(40),
-        seed: 0,
-        user_timeout: Duration::from_secs(100),
-        time_wait: Duration::from_secs(60),
+        ..TcbConfig::sample(ISS)
     };
     let mut syn = ack(0, &[]);
     (syn.seq, syn.ack, syn.flags.syn) = (IRS, None, true);

@@ -17,7 +17,6 @@ use super::expiry::Expired;
 use super::receive::{Arrival, Verdict, receive};
 use super::state::TcpState;
 use super::tcb::{Tcb, TcbConfig};
-use crate::base::config::{CongestionAlgorithm, EcnPolicy};
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::wire::packet::{Flags, FourTuple, Segment};
@@ -32,19 +31,7 @@ const IRS: SeqNum = SeqNum(u32::MAX - 2);
 const WINDOW: u32 = 10_000;
 
 fn config() -> TcbConfig {
-    TcbConfig {
-        iss: ISS,
-        local_mss: 1460,
-        rcv_scale: 0,
-        timestamp_offset: 0,
-        ecn: EcnPolicy::Accept,
-        pacing: true,
-        user_timeout: Duration::from_secs(100),
-        congestion: CongestionAlgorithm::default(),
-        time_wait: Duration::from_secs(60),
-        delayed_ack: Duration::from_millis(40),
-        seed: 1,
-    }
+    TcbConfig::sample(ISS)
 }
 
 fn segment(seq: SeqNum, ack: Option<SeqNum>, payload: &'static [u8]) -> Segment {
