@@ -173,9 +173,16 @@ async fn a_dropped_writer_still_delivers_what_it_wrote() {
     let hosts = Hosts::start(2);
     let (mut client, mut server) = hosts.connection().await;
     let data = Bytes::from(vec![9; 1_000_000]);
-    soon(client.write_bytes(data.clone())).await.unwrap();
-    drop(client);
     let mut received = Vec::new();
-    soon(server.read_to_end(&mut received)).await.unwrap();
+    // More than the buffers take before anybody reads.
+    let writing = async {
+        let written = client.write_bytes(data.clone()).await;
+        drop(client);
+        written
+    };
+    let both = async { tokio::join!(writing, server.read_to_end(&mut received)) };
+    let (written, read) = soon(both).await;
+    written.unwrap();
+    read.unwrap();
     assert!(received == data, "{} bytes", received.len());
 }

@@ -503,3 +503,107 @@ fn a_mark_reduces_the_window_once_a_round_trip() {
     sender.ack_with(11, &[], echo);
     assert_eq!(sender.tcb.counters.ecn_reductions, 2);
 }
+
+/// RFC 8985 §7.2: the peer may be delaying its acknowledgment; the probe then takes the place of
+/// the timeout.
+#[test]
+fn a_lone_segment_is_not_probed_before_its_acknowledgment_could_be_delayed() {
+    let mut sender = Sender::new(SACK);
+    sender.send(1);
+    let sent_at = sender.now;
+    let expired = sender.wait(sent_at + Duration::from_secs(9));
+    let rto = RTT + Duration::from_millis(200);
+    assert_eq!(expired[0], (sent_at + rto, Expired::Nothing));
+    assert!(sender.tcb.probe_tail(sender.now, 1000).is_some());
+    assert_eq!(sender.tcb.counters.timeouts, 0);
+}
+
+/// RFC 5682 §3.1: without SACK the first acknowledgment covers whatever had arrived behind the
+/// gap. That does not make the timeout one for nothing.
+#[test]
+fn what_had_arrived_behind_a_gap_does_not_make_a_timeout_spurious() {
+    let mut sender = Sender::new(Peer::default());
+    sender.send(3);
+    sender.pass(RTT);
+    // The first is lost, the others arrive.
+    sender.ack(0, &[]);
+    sender.ack(0, &[]);
+    let at = sender.tcb.timers.get(Timer::Retransmit).unwrap();
+    sender.wait(at);
+    assert_eq!(sender.retransmit(), [0]);
+    sender.pass(RTT);
+    sender.ack(2, &[]);
+    assert_eq!(sender.tcb.counters.spurious_recoveries, 0);
+}
+
+/// RFC 2018 §8: after a timeout with the first segment selectively acknowledged, everything is
+/// sent again.
+#[test]
+fn a_receiver_that_reneges_is_served_after_the_timeout() {
+    let mut sender = Sender::new(SACK);
+    sender.send(4);
+    sender.pass(RTT);
+    sender.ack(0, &[(0, 4)]);
+    let at = sender.tcb.timers.get(Timer::Retransmit).unwrap();
+    assert_eq!(sender.wait(at).last().unwrap().1, Expired::Timeout);
+    let mut again = Vec::new();
+    for acked in 1..=4 {
+        again.extend(sender.retransmit());
+        sender.pass(RTT);
+        sender.ack(acked, &[]);
+        // There is no new data.
+        sender.tcb.end_timeout_test();
+    }
+    again.sort_unstable();
+    assert_eq!(again, [0, 1, 2, 3]);
+}
+
+/// RFC 9937 §6.1: the first retransmission does not wait for the rate.
+#[test]
+fn the_rate_of_recovery_lets_a_first_segment_go() {
+    let mut reduction = RateReduction::new(20_000);
+    let input = RateInput {
+        delivered: 0,
+        in_flight: 20_000,
+        ssthresh: 10_000,
+        mss: 1000,
+        safe: false,
+    };
+    reduction.on_ack(input);
+    assert_eq!(reduction.allowance(), 1000);
+    reduction.on_sent(1000);
+    reduction.on_ack(input);
+    assert_eq!(reduction.allowance(), 0);
+}
+
+#[test]
+fn a_path_that_is_down_costs_no_window() {
+    let mut sender = Sender::new(SACK);
+    sender.send(10);
+    let cwnd = sender.cwnd();
+    sender.tcb.pause();
+    let end = sender.now + Duration::from_secs(20);
+    while sender.now < end {
+        for (_, what) in sender.wait(end) {
+            assert_eq!(what, Expired::Nothing);
+        }
+        sender.tcb.tail_loss = TailLoss::Idle;
+    }
+    assert_eq!((sender.cwnd(), sender.tcb.counters.timeouts), (cwnd, 0));
+    sender.tcb.resume(sender.now);
+    assert_eq!(sender.tcb.congestion.ssthresh(), cwnd / 2);
+    assert_eq!(sender.retransmit(), [0]);
+}
+
+/// The timer is that of the first segment's latest transmission: sending it again must not leave
+/// it what remains of the time of the first.
+#[test]
+fn a_retransmission_of_the_first_segment_starts_the_timer_anew() {
+    let mut sender = Sender::new(SACK);
+    sender.send(10);
+    sender.pass(RTT * 2);
+    sender.ack(0, &[(1, 10)]);
+    assert_eq!(sender.retransmit(), [0]);
+    let due = sender.tcb.timers.get(Timer::Retransmit).unwrap();
+    assert_eq!(due, sender.now + sender.tcb.rtt.rto());
+}
