@@ -3,6 +3,7 @@
 //! Owns when the next segment may leave. The rate follows from the congestion window and the
 //! smoothed round-trip time; there is no pacing before the first sample.
 
+use crate::base::num::saturating_usize;
 use crate::base::time::{Duration, Instant};
 
 /// A burst is as long as this, or two segments if those take longer: what the drivers' timers
@@ -61,13 +62,14 @@ impl Pacer {
             return usize::MAX;
         }
         let limit = now + self.burst(mss);
-        let left = limit.saturating_duration_since(self.busy_until(now));
-        if left.is_zero() || self.resume_at.is_some_and(|at| at > now) {
+        let left = limit
+            .as_nanos()
+            .saturating_sub(self.busy_until(now).as_nanos());
+        if left == 0 || self.resume_at.is_some_and(|at| at > now) {
             return 0;
         }
-        let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-        let bytes = u128::from(nanos) * u128::from(self.rate) / u128::from(SECOND);
-        usize::try_from(bytes).unwrap_or(usize::MAX).max(mss)
+        // A burst is milliseconds, or two segments: the product fits.
+        saturating_usize(left.saturating_mul(self.rate) / SECOND).max(mss)
     }
 
     /// Bytes left.
