@@ -15,8 +15,8 @@ use std::panic;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use umptcp_lab::link::Loss;
-use umptcp_lab::world::{Finish, PathMtuRouter, Plan, Scenario, Side};
+use umptcp_lab::link::{Cut, LinkConfig, Loss};
+use umptcp_lab::world::{Finish, PathMtuRouter, Scenario, Side};
 use umptcp_stack::{CloseReason, CongestionAlgorithm, EcnPolicy, Instant, SynCookies};
 use umptcp_tests::run::Run;
 
@@ -208,115 +208,142 @@ fn every_run_can_be_repeated() {
     assert_eq!(failed, [0; 0], "times 100: seeds");
 }
 
+/// Scenarios of the first seeds, to be counted.
+struct Sample(Vec<Generated>);
+
+impl Sample {
+    fn draw() -> Self {
+        Self((0..600).map(generate::scenario).collect())
+    }
+
+    fn count(&self, property: fn(&Scenario) -> bool) -> usize {
+        let has = |generated: &&Generated| property(&generated.scenario);
+        self.0.iter().filter(has).count()
+    }
+
+    /// Scenarios in which either side has the property.
+    fn side(&self, property: fn(&Side) -> bool) -> usize {
+        let has = |g: &&Generated| property(&g.scenario.client) || property(&g.scenario.server);
+        self.0.iter().filter(has).count()
+    }
+
+    /// Scenarios in which a link from the client has the property.
+    fn up(&self, property: fn(&LinkConfig) -> bool) -> usize {
+        let has = |g: &&Generated| g.scenario.paths.iter().any(|path| property(&path.up));
+        self.0.iter().filter(has).count()
+    }
+
+    /// Scenarios with such a narrow place in the middle of a path.
+    fn narrow(&self, property: fn(&Narrow) -> bool) -> usize {
+        let has = |generated: &&Generated| generated.narrow.iter().any(property);
+        self.0.iter().filter(has).count()
+    }
+}
+
+fn assert_frequent(kinds: &[(&str, usize)]) {
+    for (what, found) in kinds {
+        assert!(*found >= 15, "{what}: {found}");
+    }
+}
+
 /// The generator itself: its scenarios differ, and cover what they are meant to.
 #[test]
-fn scenarios_are_diverse() {
-    let generated: Vec<_> = (0..600).map(generate::scenario).collect();
-    let scenarios: Vec<_> = generated.iter().map(|g| g.scenario.clone()).collect();
-    let count = |property: fn(&Scenario) -> bool| {
-        scenarios
-            .iter()
-            .filter(|scenario| property(scenario))
-            .count()
-    };
-    let side = |property: fn(&Side) -> bool| {
-        let has = |s: &&Scenario| property(&s.client) || property(&s.server);
-        scenarios.iter().filter(has).count()
-    };
-    let up = |property: fn(&umptcp_lab::link::LinkConfig) -> bool| {
-        let has = |s: &&Scenario| s.paths.iter().any(|path| property(&path.up));
-        scenarios.iter().filter(has).count()
-    };
-    let narrow = |property: fn(&Narrow) -> bool| {
-        let has = |g: &&Generated| g.narrow.iter().any(property);
-        generated.iter().filter(has).count()
-    };
-    let sends = |plan: &Plan| plan.sends > 0;
-    for (what, found) in [
-        ("several paths", count(|s| s.paths.len() > 1)),
-        ("loss", up(|l| l.loss != Loss::None)),
+fn paths_and_applications_are_diverse() {
+    let sample = Sample::draw();
+    assert_frequent(&[
+        ("several paths", sample.count(|s| s.paths.len() > 1)),
+        ("loss", sample.up(|l| l.loss != Loss::None)),
         (
             "bursts",
-            up(|l| matches!(l.loss, Loss::GilbertElliott { .. })),
+            sample.up(|l| matches!(l.loss, Loss::GilbertElliott { .. })),
         ),
-        ("cuts", up(|l| !l.cuts.is_empty())),
-        ("holds", up(|l| !l.holds.is_empty())),
-        ("marks", up(|l| l.mark_above.is_some())),
-        ("much reordering", up(|l| l.reorder.probability > 0.5)),
-        ("duplicates", up(|l| l.duplicate > 0.5)),
-        ("damage", up(|l| l.corrupt > 0.0)),
+        ("cuts", sample.up(|l| !l.cuts.is_empty())),
+        ("holds", sample.up(|l| !l.holds.is_empty())),
+        ("marks", sample.up(|l| l.mark_above.is_some())),
         (
-            "Reno",
-            side(|s| s.connection.congestion == CongestionAlgorithm::NewReno),
+            "much reordering",
+            sample.up(|l| l.reorder.probability > 0.5),
         ),
-        (
-            "CUBIC",
-            side(|s| s.connection.congestion == CongestionAlgorithm::Cubic),
-        ),
-        (
-            "ECN",
-            count(|s| {
-                s.client.connection.ecn == EcnPolicy::Request
-                    && s.server.connection.ecn != EcnPolicy::Off
-            }),
-        ),
-        ("no ECN", side(|s| s.connection.ecn == EcnPolicy::Off)),
-        ("no pacing", side(|s| !s.connection.pacing)),
-        ("Nagle off", side(|s| s.connection.nodelay)),
-        ("keepalive", side(|s| s.connection.keepalive.is_some())),
-        (
-            "slow acknowledgments",
-            side(|s| s.connection.delayed_ack.as_millis() > 300),
-        ),
-        (
-            "cookies",
-            side(|s| s.endpoint.syn_cookies == SynCookies::Always),
-        ),
-        ("MTU 576", side(|s| s.interface.mtu == 576)),
-        ("MTU 1280", side(|s| s.interface.mtu == 1280)),
+        ("duplicates", sample.up(|l| l.duplicate > 0.5)),
+        ("damage", sample.up(|l| l.corrupt > 0.0)),
+        ("MTU 576", sample.side(|s| s.interface.mtu == 576)),
+        ("MTU 1280", sample.side(|s| s.interface.mtu == 1280)),
         (
             "super-segments that are cut",
-            count(|s| {
+            sample.count(|s| {
                 s.client.interface.segmentation_offload.is_some() && s.paths[0].up.mtu < 65_000
             }),
         ),
         (
             "super-segments as a whole",
-            count(|s| {
+            sample.count(|s| {
                 s.client.interface.segmentation_offload.is_some() && s.paths[0].up.mtu == u16::MAX
             }),
         ),
-        ("narrow routers", narrow(|n| n.speaks)),
-        ("black holes", narrow(|n| !n.speaks)),
+        ("narrow routers", sample.narrow(|n| n.speaks)),
+        ("black holes", sample.narrow(|n| !n.speaks)),
         (
             "plain TCP",
-            count(|s| !s.client.connection.mptcp || !s.server.connection.mptcp),
+            sample.count(|s| !s.client.connection.mptcp || !s.server.connection.mptcp),
         ),
         (
             "small buffers",
-            count(|s| s.client.connection.receive_buffer < 5000),
+            sample.count(|s| s.client.connection.receive_buffer < 5000),
         ),
         (
             "both ways",
-            scenarios
-                .iter()
-                .filter(|s| sends(&s.client.plan) && sends(&s.server.plan))
-                .count(),
+            sample.count(|s| s.client.plan.sends > 0 && s.server.plan.sends > 0),
         ),
-    ] {
-        assert!(found >= 15, "{what}: {found}");
-    }
-    assert!(
-        scenarios
-            .iter()
-            .all(|s| s.paths[0].up.cuts.iter().all(|cut| cut.to.is_some()))
-    );
+    ]);
+}
+
+#[test]
+fn settings_are_diverse() {
+    let sample = Sample::draw();
+    assert_frequent(&[
+        (
+            "Reno",
+            sample.side(|s| s.connection.congestion == CongestionAlgorithm::NewReno),
+        ),
+        (
+            "CUBIC",
+            sample.side(|s| s.connection.congestion == CongestionAlgorithm::Cubic),
+        ),
+        (
+            "ECN",
+            sample.count(|s| {
+                s.client.connection.ecn == EcnPolicy::Request
+                    && s.server.connection.ecn != EcnPolicy::Off
+            }),
+        ),
+        (
+            "no ECN",
+            sample.side(|s| s.connection.ecn == EcnPolicy::Off),
+        ),
+        ("no pacing", sample.side(|s| !s.connection.pacing)),
+        ("Nagle off", sample.side(|s| s.connection.nodelay)),
+        (
+            "keepalive",
+            sample.side(|s| s.connection.keepalive.is_some()),
+        ),
+        (
+            "slow acknowledgments",
+            sample.side(|s| s.connection.delayed_ack.as_millis() > 300),
+        ),
+        (
+            "cookies",
+            sample.side(|s| s.endpoint.syn_cookies == SynCookies::Always),
+        ),
+    ]);
+}
+
+#[test]
+fn every_cut_begins_early_and_one_path_heals() {
     let late = Instant::from_millis(60_000);
-    assert!(
-        scenarios
-            .iter()
-            .flat_map(|s| &s.paths)
-            .flat_map(|p| &p.up.cuts)
-            .all(|cut| cut.from < late)
-    );
+    for Generated { scenario, .. } in Sample::draw().0 {
+        let healed = |cut: &Cut| cut.to.is_some();
+        assert!(scenario.paths[0].up.cuts.iter().all(healed));
+        let cuts = || scenario.paths.iter().flat_map(|path| &path.up.cuts);
+        assert!(cuts().all(|cut| cut.from < late));
+    }
 }
