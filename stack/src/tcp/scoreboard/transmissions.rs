@@ -4,6 +4,7 @@
 
 use super::segment::Transmission;
 use crate::base::seq::SeqNum;
+use crate::base::time::Instant;
 use std::collections::VecDeque;
 
 /// A transmission with the sequence numbers that it covered.
@@ -23,12 +24,7 @@ pub(super) struct Transmissions {
 
 impl Transmissions {
     /// Notes a transmission; returns it with its number.
-    pub(super) fn push(
-        &mut self,
-        start: SeqNum,
-        end: SeqNum,
-        at: crate::base::time::Instant,
-    ) -> Transmission {
+    pub(super) fn push(&mut self, start: SeqNum, end: SeqNum, at: Instant) -> Transmission {
         let sent = Transmission {
             number: self.next_number,
             at,

@@ -19,6 +19,7 @@ use crate::mptcp::outgoing_options::{data_options_len, max_payload, of_segment, 
 use crate::mptcp::state::DataState;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
+use crate::tcp::tail_loss::TailLoss;
 use crate::tcp::transmit::Outgoing;
 use crate::wire::mptcp_option::MptcpOption;
 use crate::wire::packet::{SegmentHeader, Transmit, TransmitChecksum, emit};
@@ -83,14 +84,14 @@ impl Connection {
         if self.subflows[index].reset_with.is_some() {
             return Some(self.send_reset(now, index, interfaces));
         }
-        let payload = max_payload(&self.subflows[index].tcb, self.sizing_session());
         let options_len = data_options_len(&self.subflows[index].tcb, self.sizing_session());
         let tcb = &mut self.subflows[index].tcb;
         tcb.path_mtu.set_options_len(options_len);
         if !tcb.can_retransmit(now) {
             return None;
         }
-        let outgoing = tcb.retransmit(now, payload)?;
+        let payload = max_payload(&self.subflows[index].tcb, self.sizing_session());
+        let outgoing = self.subflows[index].tcb.retransmit(now, payload)?;
         Some(self.send_retransmission(now, index, outgoing, interfaces))
     }
 
@@ -116,18 +117,20 @@ impl Connection {
         index: usize,
         interfaces: &impl Interfaces,
     ) -> Option<Transmit> {
+        let tcb = &mut self.subflows[index].tcb;
+        let probe_due = tcb.tail_loss == TailLoss::Due;
+        if !probe_due {
+            tcb.end_timeout_test();
+            if !tcb.can_retransmit(now) {
+                return None;
+            }
+        }
         let payload = max_payload(&self.subflows[index].tcb, self.sizing_session());
         let tcb = &mut self.subflows[index].tcb;
-        let probe = tcb.probe_tail(now, payload);
-        let outgoing = match probe {
-            Some(probe) => probe,
-            None => {
-                tcb.end_timeout_test();
-                if !tcb.can_retransmit(now) {
-                    return None;
-                }
-                tcb.retransmit(now, payload)?
-            }
+        let outgoing = if probe_due {
+            tcb.probe_tail(now, payload)?
+        } else {
+            tcb.retransmit(now, payload)?
         };
         Some(self.send_retransmission(now, index, outgoing, interfaces))
     }
