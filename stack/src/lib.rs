@@ -34,6 +34,7 @@ pub use base::error::{
     WriteError,
 };
 pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
+pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
 pub use base::stats::EndpointStats;
 pub use base::time::Instant;
 pub use endpoint::{Endpoint, Event};

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod error;
 pub mod id;
+pub mod mptcp_counters;
 pub mod num;
 pub mod rng;
 pub mod seq;

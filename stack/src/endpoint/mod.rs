@@ -35,6 +35,7 @@ mod tuning;
 use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
 use crate::base::error::CloseReason;
 use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
+use crate::base::mptcp_counters::MptcpCounters;
 use crate::base::rng::SeededRng;
 use crate::base::seq::SeqNum;
 use crate::base::stats::EndpointStats;
@@ -126,6 +127,7 @@ pub struct Endpoint {
     replies: VecDeque<Transmit>,
     events: VecDeque<Event>,
     stats: EndpointStats,
+    counters: MptcpCounters,
 }
 
 impl Endpoint {
@@ -146,6 +148,7 @@ impl Endpoint {
             replies: VecDeque::new(),
             events: VecDeque::new(),
             stats: EndpointStats::default(),
+            counters: MptcpCounters::default(),
         }
     }
 
@@ -293,6 +296,12 @@ impl Endpoint {
         self.stats
     }
 
+    /// What happened to MPTCP, under the kernel's names.
+    #[must_use]
+    pub fn mptcp_counters(&self) -> MptcpCounters {
+        self.counters
+    }
+
     fn for_each_connection(&mut self, now: Instant, mut act: impl FnMut(&mut connections::Entry)) {
         for id in self.connections.ids() {
             if let Some(entry) = self.connections.get_mut(id) {
@@ -351,6 +360,7 @@ impl Endpoint {
                 let _ = self.open_subflow(now, id, local, remote, false);
             }
             Effect::JoinRefused => self.stats.joins_refused += 1,
+            Effect::Counted(counter) => self.counters.count(counter),
         }
     }
 

@@ -5,19 +5,25 @@
 //! | `mod` | the parts, making a connection, snapshots |
 //! | `receive` | a segment of a subflow arrives |
 //! | `icmp` | what the network says about segments that it did not deliver |
-//! | `establish` | MP_CAPABLE and MP_JOIN handshakes, fallback |
+//! | `establish` | the MP_CAPABLE handshake |
+//! | `join` | the MP_JOIN handshake |
+//! | `fallback` | from MPTCP back to plain TCP |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
 //! | `buffers` | how the buffers grow |
 //! | `liveness` | keepalive, probes, the time after which a silent peer is given up |
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
-//! | `commands` | what the application asks for, and the data-level states |
+//! | `commands` | what the application asks for |
+//! | `closing` | how it ends |
 
 mod buffers;
+mod closing;
 mod commands;
 mod establish;
+mod fallback;
 mod icmp;
+mod join;
 mod liveness;
 mod paths;
 mod receive;
@@ -26,8 +32,8 @@ mod timeouts;
 mod transmit;
 
 pub use establish::first_window;
+pub use join::JoinRequest;
 pub use receive::Answer as SegmentAnswer;
-pub use subflows::JoinRequest;
 pub use transmit::Interfaces;
 
 use super::data_receive::DataReceive;
@@ -41,6 +47,7 @@ use super::subflow::{Role, Subflow};
 use crate::base::config::{ConnectionConfig, Version};
 use crate::base::error::CloseReason;
 use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::DataSeq;
 use crate::base::time::Instant;
 use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
@@ -82,6 +89,8 @@ pub enum Effect {
     },
     /// A peer's MP_JOIN was refused.
     JoinRefused,
+    /// Something happened that is counted for the whole host.
+    Counted(MptcpCounter),
 }
 
 /// Which side started the connection.
@@ -414,6 +423,11 @@ impl Connection {
         if let Some(next) = self.state.next(event) {
             self.state = next;
         }
+    }
+
+    /// Counts an event for the whole host.
+    fn count(&mut self, counter: MptcpCounter) {
+        self.effects.push_back(Effect::Counted(counter));
     }
 
     /// The application's reader has something new to look at.

@@ -2,20 +2,15 @@
 
 use super::{Connection, Effect};
 use crate::base::error::CloseReason;
-use crate::base::id::{AddressId, InterfaceId, SubflowId};
+use crate::base::id::{InterfaceId, SubflowId};
 use crate::base::time::{Duration, Instant};
-use crate::mptcp::handshake::Session;
-use crate::mptcp::key::JoinHmac;
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
-use crate::wire::mptcp_option::{MpJoin, MptcpOption, Nonce, ResetReason};
-use crate::wire::packet::FourTuple;
+use crate::wire::mptcp_option::{MptcpOption, ResetReason};
 use crate::wire::tcp_option::TcpOptions;
 
-/// Subflows a connection has at most, whoever opens them: every segment looks at all of them.
-const MAX_SUBFLOWS: usize = 64;
 /// Closed subflows that stay listed.
 const MAX_CLOSED_SUBFLOWS: usize = 32;
 /// First wait after a join failed; it doubles each time (protocol reference 3.12).
@@ -23,63 +18,7 @@ const JOIN_RETRY: Duration = Duration::from_secs(1);
 /// And never becomes longer than this.
 const MAX_JOIN_RETRY: Duration = Duration::from_secs(60);
 
-/// A peer's MP_JOIN that is to be answered.
-#[derive(Clone, Copy, Debug)]
-pub struct JoinRequest {
-    /// Addresses of the SYN.
-    pub tuple: FourTuple,
-    /// The interface it came in on.
-    pub interface: InterfaceId,
-    /// The peer's id for its address.
-    pub remote_id: AddressId,
-    /// The peer asks for a backup.
-    pub backup: bool,
-    /// Its nonce.
-    pub remote_nonce: Nonce,
-    /// Ours.
-    pub local_nonce: Nonce,
-}
-
 impl Connection {
-    /// True if we may open another subflow: only after the peer was heard with a DSS
-    /// (RFC 6824 §3.1). The limit of the path manager does not bind the application.
-    #[must_use]
-    pub fn can_open_subflow(&self) -> bool {
-        self.session().is_some_and(|session| session.confirmed)
-            && self.closed.is_none()
-            && self.live_subflows() < MAX_SUBFLOWS
-    }
-
-    /// Makes room for a subflow of the peer; false if it cannot be taken, and never after fallback
-    /// or the end.
-    ///
-    /// Whoever knows the token can start joins, which prove nothing before their third packet.
-    /// They have the places that are free, as a peer with many addresses joins from all of them
-    /// at once. Beyond that a new one takes the place of the oldest: a flood of them then keeps an
-    /// honest peer away only for as long as it lasts, and only if it is faster than a round trip
-    /// (RFC 7430 §3).
-    /// The one that is dropped hears of it with the RST that answers its third packet.
-    pub fn make_room_for_join(&mut self, now: Instant) -> bool {
-        if self.session().is_none() || self.closed.is_some() {
-            return false;
-        }
-        let is_half_open = |subflow: &Subflow| {
-            matches!(subflow.role, Role::Answering { .. }) && !subflow.is_closed()
-        };
-        let full = self.live_subflows() >= MAX_SUBFLOWS
-            || self.reachable_subflows().count() >= self.config.max_subflows;
-        if !full {
-            return true;
-        }
-        let Some(oldest) = self.subflows.iter().position(is_half_open) else {
-            return false;
-        };
-        self.subflows[oldest].tcb.close_at_once();
-        self.subflow_closed(now, oldest);
-        self.effects.push_back(Effect::JoinRefused);
-        true
-    }
-
     /// The TCP connection of a subflow in TIME-WAIT.
     #[must_use]
     pub fn in_time_wait(&self, id: SubflowId) -> Option<&Tcb> {
@@ -138,82 +77,6 @@ impl Connection {
             .iter()
             .filter(|subflow| !subflow.is_closed())
             .count()
-    }
-
-    /// Starts a subflow with MP_JOIN; the TCB is in SYN-SENT.
-    pub fn open_subflow(
-        &mut self,
-        tuple: FourTuple,
-        interface: InterfaceId,
-        tcb: Tcb,
-        nonce: Nonce,
-        backup: bool,
-    ) -> SubflowId {
-        let id = SubflowId(self.next_subflow);
-        self.next_subflow += 1;
-        let mut subflow = Subflow::new(id, tuple, interface, tcb, Role::Joining { nonce });
-        subflow.local_id = self
-            .addresses
-            .add_local(tuple.local.ip())
-            .unwrap_or(AddressId::INITIAL);
-        let remote = self
-            .addresses
-            .remote()
-            .iter()
-            .find(|known| known.address == tuple.remote);
-        subflow.remote_id = remote.map_or(AddressId::INITIAL, |known| known.id);
-        subflow.ask_backup = backup;
-        subflow.backup = backup;
-        self.subflows.push(subflow);
-        id
-    }
-
-    /// Answers a peer's MP_JOIN; the TCB is in SYN-RECEIVED.
-    pub fn accept_subflow(&mut self, request: JoinRequest, tcb: Tcb) -> SubflowId {
-        let id = SubflowId(self.next_subflow);
-        self.next_subflow += 1;
-        let role = Role::Answering {
-            local_nonce: request.local_nonce,
-            remote_nonce: request.remote_nonce,
-        };
-        let mut subflow = Subflow::new(id, request.tuple, request.interface, tcb, role);
-        subflow.local_id = self
-            .addresses
-            .add_local(request.tuple.local.ip())
-            .unwrap_or(AddressId::INITIAL);
-        // Whoever joins from an address need not be told of it.
-        self.addresses.set_announced(request.tuple.local.ip());
-        subflow.remote_id = request.remote_id;
-        subflow.backup = request.backup;
-        self.subflows.push(subflow);
-        id
-    }
-
-    /// The MP_JOIN of a SYN or SYN/ACK of ours.
-    pub(super) fn join_syn_option(session: &Session, subflow: &Subflow) -> Option<MptcpOption> {
-        let join = match &subflow.role {
-            Role::Joining { nonce } => MpJoin::Syn {
-                backup: subflow.ask_backup,
-                address_id: subflow.local_id,
-                token: session.remote.token,
-                nonce: *nonce,
-            },
-            Role::Answering {
-                local_nonce,
-                remote_nonce,
-            } => {
-                let ours = (session.local.key, *local_nonce);
-                let theirs = (session.remote.key, *remote_nonce);
-                MpJoin::SynAck {
-                    backup: subflow.ask_backup,
-                    address_id: subflow.local_id,
-                    hmac: JoinHmac::new(session.version, ours, theirs).for_syn_ack(),
-                    nonce: *local_nonce,
-                }
-            }
-            Role::Initial | Role::PreEstablished { .. } | Role::Joined => return None,
-        };
-        Some(MptcpOption::Join(join))
     }
 
     /// A valid RST arrived on a subflow.

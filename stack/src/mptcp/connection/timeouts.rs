@@ -1,6 +1,6 @@
 //! The deadlines of a connection and its subflows.
 
-use super::establish::THIRD_ACK_INTERVAL;
+use super::join::MAX_JOIN_TRIES;
 use super::{Connection, DataRecovery};
 use crate::base::error::CloseReason;
 use crate::base::time::{Duration, Instant};
@@ -9,11 +9,8 @@ use crate::mptcp::handshake::Protocol;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::expiry::Expired;
 use crate::tcp::state::TcpState;
-use crate::wire::mptcp_option::ResetReason;
 
-/// A join whose SYN or third ACK goes unanswered this often is given up.
-const MAX_JOIN_TRIES: u32 = 5;
-/// So is a connection whose SYN/ACK does: nobody here waits for it. Six at doubling intervals wait
+/// A connection whose SYN/ACK goes unanswered this often is given up: nobody here waits for it. Six at doubling intervals wait
 /// 63 seconds. For our own SYN `ConnectionConfig::connect_timeout` counts (RFC 9293 §3.8.3).
 const MAX_SYN_ACK_TRIES: u32 = 6;
 /// Window probes without any answer after which a path counts as broken.
@@ -138,26 +135,6 @@ impl Connection {
             self.end(now, reason);
         }
         self.subflow_closed(now, index);
-    }
-
-    /// RFC 6824 §3.2: the third ACK of a join is sent again until it is acknowledged.
-    fn handle_third_ack_timeout(&mut self, now: Instant, index: usize) {
-        let Role::PreEstablished {
-            resend_at, resent, ..
-        } = &mut self.subflows[index].role
-        else {
-            return;
-        };
-        if *resend_at > now {
-            return;
-        }
-        if *resent >= MAX_JOIN_TRIES {
-            self.reset_subflow(now, index, ResetReason::UnacceptablePerformance);
-            return;
-        }
-        *resent += 1;
-        *resend_at = now + THIRD_ACK_INTERVAL * (1 << *resent);
-        self.subflows[index].tcb.ack.require_now();
     }
 
     /// No DATA_ACK for a while, though subflows may have acknowledged: the head of the stream is

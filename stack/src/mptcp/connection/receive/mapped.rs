@@ -222,45 +222,4 @@ impl Connection {
             self.subflows[index].tcb.ack.require_now();
         }
     }
-
-    /// In-order bytes without mapping: fallback at the start, an error later
-    /// (RFC 6824 §3.6, RFC 8684 §3.7).
-    fn check_unmapped(&mut self, now: Instant, index: usize) {
-        let received = &self.subflows[index].received;
-        if received.waiting_len() == 0 || !received.has_unmapped() {
-            return;
-        }
-        let waiting = received.waiting_len();
-        let first = !received.has_seen_mapping();
-        if index != 0 && first {
-            // RFC 6824 §3.6: what cannot be placed must not be acknowledged for good.
-            self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
-        } else if first && self.may_fall_back(index) {
-            self.fall_back(now);
-        } else if waiting >= self.receive.capacity() {
-            self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
-        }
-    }
-
-    /// The initial subflow has carried the whole stream, both ways.
-    fn may_fall_back(&self, index: usize) -> bool {
-        self.session()
-            .is_some_and(|session| index == 0 && !session.multipath)
-    }
-
-    /// Data was acknowledged by a segment without any sign of MPTCP. If no DATA_ACK has come for
-    /// any data of ours, the peer or the path does not understand it (protocol 3.3).
-    fn check_first_acknowledgment(&mut self, now: Instant, index: usize, speaks_mptcp: bool) {
-        let Some(session) = self.session() else {
-            return;
-        };
-        if speaks_mptcp || session.data_acknowledged {
-            return;
-        }
-        if self.may_fall_back(index) {
-            self.fall_back(now);
-        } else if !self.subflows[index].heard_dss {
-            self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
-        }
-    }
 }

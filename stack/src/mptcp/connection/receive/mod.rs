@@ -7,7 +7,7 @@
 
 mod mapped;
 
-use super::{Connection, Effect};
+use super::Connection;
 use crate::base::config::Version;
 use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
@@ -15,7 +15,6 @@ use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::state::DataEvent;
-use crate::mptcp::subflow::Role;
 use crate::tcp::receive::{Arrival, Verdict, receive};
 use crate::tcp::state::TcpState;
 use crate::wire::mptcp_option::{MpJoin, MpPrio, MptcpOption};
@@ -231,21 +230,5 @@ impl Connection {
             // RFC 8684 §3.3.8 knows no such form.
             (Some(_), _) => {}
         }
-    }
-
-    /// Tells of a subflow that joined.
-    pub(in crate::mptcp::connection) fn joined(&mut self, index: usize) {
-        let subflow = &mut self.subflows[index];
-        subflow.role = Role::Joined;
-        subflow.ever_established = true;
-        let id = subflow.id;
-        self.failed_joins = 0;
-        if let Some(session) = self.session_mut() {
-            session.multipath = true;
-        }
-        self.deadlines.give_up = None;
-        // One that comes after our DATA_FIN was acknowledged serves the peer's direction only.
-        self.close_subflows_wanted |= self.send.fin() == DataFin::Acknowledged;
-        self.effects.push_back(Effect::SubflowEstablished(id));
     }
 }

@@ -6,14 +6,11 @@ use crate::base::num::saturating_u16;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side};
 use crate::mptcp::data_send::{Chunk, Offer};
-use crate::mptcp::handshake::{FallingBack, Protocol};
 use crate::mptcp::mapping::{Announcement, SentMapping};
 use crate::mptcp::outgoing_options::{announce, max_payload, of_segment};
 use crate::mptcp::scheduler::Candidate;
 use crate::mptcp::subflow::Subflow;
-use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
-use crate::wire::mptcp_option::{Dss, WireMapping, WireSeq};
 use crate::wire::packet::Transmit;
 use crate::wire::tcp_option::OptionWriter;
 use smallvec::SmallVec;
@@ -219,36 +216,5 @@ impl Connection {
         let ack = self.receive.data_ack();
         // The payload was sized so that this fits.
         let _ = options.mptcp(&announce(session, mapping, iss, dsn, ack));
-    }
-
-    /// RFC 6824 §3.6: after the decision to fall back, data carries a mapping of length 0 until a
-    /// segment with it has arrived.
-    pub(super) fn add_infinite_mapping(&mut self, options: &mut OptionWriter, outgoing: &Outgoing) {
-        let Protocol::FallingBack(FallingBack {
-            session,
-            announced_until,
-        }) = &mut self.protocol
-        else {
-            return;
-        };
-        let tcb = &self.subflows[0].tcb;
-        let end = outgoing.seq + u32::try_from(outgoing.len).unwrap_or(0);
-        if end == tcb.snd_nxt {
-            announced_until.get_or_insert(end);
-        }
-        // One subflow has carried everything: offsets of both levels are the same.
-        let ahead = i64::from(outgoing.seq.distance_from(tcb.snd_una));
-        let offset = tcb.bytes_acked.wrapping_add_signed(ahead);
-        let mapping = WireMapping {
-            dsn: WireSeq::Long(self.send.dsn(offset)),
-            ssn: outgoing.seq.0.wrapping_sub(tcb.iss.0),
-            len: 0,
-            checksum: session.checksum.then_some(0),
-            data_fin: false,
-        };
-        let _ = options.dss(&Dss {
-            data_ack: None,
-            mapping: Some(mapping),
-        });
     }
 }
