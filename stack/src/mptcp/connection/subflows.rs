@@ -54,7 +54,7 @@ impl Connection {
         others.into_iter().any(|(_, subflow)| subflow.is_usable())
     }
 
-    /// Forgets joins that came to nothing, and the oldest of many closed subflows. The initial one
+    /// Forgets joins that came to nothing without a word why, and the oldest of many closed subflows. The initial one
     /// stays: it names the connection.
     pub(super) fn prune_subflows(&mut self) {
         let mut closed = self
@@ -65,7 +65,8 @@ impl Connection {
         let mut first = true;
         self.subflows.retain(|subflow| {
             let initial = core::mem::take(&mut first);
-            let useless = !subflow.ever_established || closed > MAX_CLOSED_SUBFLOWS;
+            let silent = !subflow.ever_established && subflow.reset_reason.is_none();
+            let useless = silent || closed > MAX_CLOSED_SUBFLOWS;
             let forget = !initial && subflow.is_closed() && subflow.forgotten && useless;
             closed -= usize::from(forget);
             !forget
@@ -81,6 +82,7 @@ impl Connection {
 
     /// A valid RST arrived on a subflow.
     pub(super) fn reset_received(&mut self, now: Instant, index: usize, options: &TcpOptions) {
+        self.note_reset_reason(index, options);
         let fastclose = self.session().is_some_and(|session| {
             let key = session.local.key;
             options
@@ -105,9 +107,7 @@ impl Connection {
                 CloseReason::ResetByPeer
             };
             self.end(now, reason);
-        } else if alone && joining {
-            // A peer that answers a join with RST while no subflow is left does not know the
-            // connection any more.
+        } else if alone && joining && self.is_unknown_to_peer(index) {
             self.end(now, CloseReason::ResetByPeer);
         }
         self.subflow_closed(now, index);
@@ -121,6 +121,7 @@ impl Connection {
         }
         subflow.forgotten = true;
         let (id, tuple, remote_id) = (subflow.id, subflow.tuple, subflow.remote_id);
+        let transient = subflow.end_is_transient;
         let failed_join = matches!(
             subflow.role,
             Role::Joining { .. } | Role::PreEstablished { .. }
@@ -133,7 +134,9 @@ impl Connection {
         subflow.received.clear();
         if failed_join {
             self.failed_joins += 1;
-            self.addresses.set_remote_failed_if_announced(remote_id);
+            if !transient {
+                self.addresses.set_remote_failed_if_announced(remote_id);
+            }
         }
         self.signals.retain(|signal| signal.on != Some(id));
         if self.closed.is_some() {

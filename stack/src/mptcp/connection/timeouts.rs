@@ -35,6 +35,7 @@ impl Connection {
             deadlines.paths,
             deadlines.give_up,
             deadlines.announce,
+            self.crossed.iter().map(|join| join.at).min(),
         ];
         let subflows = self
             .subflows
@@ -74,6 +75,7 @@ impl Connection {
         if take_due(&mut self.deadlines.paths, now) {
             self.update_paths(now);
         }
+        self.retry_crossed(now);
         if take_due(&mut self.deadlines.announce, now) {
             self.announce_again(now);
         }

@@ -13,6 +13,7 @@ use super::Connection;
 use crate::base::config::{InterfaceConfig, Version};
 use crate::base::error::CloseReason;
 use crate::base::id::InterfaceId;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::handshake::Protocol;
 use crate::mptcp::outgoing_options::{data_options_len, max_payload, of_segment, of_syn};
@@ -233,8 +234,10 @@ impl Connection {
             if aborted && self.state == DataState::Closed {
                 let _ = options.mptcp(&MptcpOption::Fastclose(session.remote.key));
             }
-            if let Some(reason) = self.subflows[index].reset_with {
-                let _ = options.mptcp(&MptcpOption::TcpRst(reason));
+            if let Some(reason) = self.subflows[index].reset_with
+                && options.mptcp(&MptcpOption::TcpRst(reason)).is_ok()
+            {
+                self.count(MptcpCounter::MpRstTx);
             }
         }
         let transmit = self.emit(index, outgoing, &options, None, interfaces);
