@@ -31,9 +31,11 @@ pub(super) const fn words_for(reason: ResetReason) -> MpTcpRst {
 impl Connection {
     /// Notes why the peer resets a subflow, and what that means for its path.
     pub(super) fn note_reset_reason(&mut self, index: usize, options: &TcpOptions) {
-        let words = options.mptcp.iter().find_map(|option| match option {
-            MptcpOption::TcpRst(words) => Some(*words),
-            _ => None,
+        let words = options.mptcp.iter().find_map(|option| {
+            let MptcpOption::TcpRst(words) = option else {
+                return None;
+            };
+            Some(*words)
         });
         let Some(words) = words.filter(|_| self.version() == Some(Version::V1)) else {
             return;
@@ -41,11 +43,13 @@ impl Connection {
         self.count(MptcpCounter::MpRstRx);
         let subflow = &mut self.subflows[index];
         subflow.end_is_transient = words.transient;
+        // RFC 8684 §3.6 leaves the other codes open.
+        let unknown = matches!(words.reason, ResetReason::Unknown(_));
         subflow.reset_reason = Some(MpTcpRst {
-            reason: match words.reason {
-                // RFC 8684 §3.6 leaves the other codes open.
-                ResetReason::Unknown(_) => ResetReason::Unspecified,
-                known => known,
+            reason: if unknown {
+                ResetReason::Unspecified
+            } else {
+                words.reason
             },
             ..words
         });
