@@ -94,8 +94,8 @@ impl MptcpStream {
         self.connection.close_subflow(subflow)
     }
 
-    /// Makes a subflow a backup, used only when no other works, or a regular one; the peer is
-    /// asked to do the same.
+    /// Asks the peer to use a subflow only when no other works, or as a regular one, and does the
+    /// same here if `ConnectionConfig::backup_binds_both` says so.
     ///
     /// # Errors
     /// `NotFound` if there is no such subflow.

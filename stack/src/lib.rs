@@ -39,4 +39,5 @@ pub use base::stats::EndpointStats;
 pub use base::time::Instant;
 pub use endpoint::{Endpoint, Event};
 pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+pub use wire::mptcp_option::{MpTcpRst, ResetReason};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

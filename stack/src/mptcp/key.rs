@@ -203,6 +203,8 @@ mod tests {
     }
 
     /// Protocol reference 2.3: all four fields, for A joining B and for B joining A.
+    ///
+    /// Protocol statement 37.
     #[test]
     fn join_hmacs() {
         let mac = |version, sender, receiver| JoinHmac::new(version, sender, receiver);

@@ -121,7 +121,8 @@ impl Connection {
         }
         subflow.forgotten = true;
         let (id, tuple, remote_id) = (subflow.id, subflow.tuple, subflow.remote_id);
-        let transient = subflow.end_is_transient;
+        // The peer's words are about the one path; without words the address itself may be wrong.
+        let address_is_good = subflow.end_is_transient || subflow.reset_reason.is_some();
         let failed_join = matches!(
             subflow.role,
             Role::Joining { .. } | Role::PreEstablished { .. }
@@ -134,7 +135,7 @@ impl Connection {
         subflow.received.clear();
         if failed_join {
             self.failed_joins += 1;
-            if !transient {
+            if !address_is_good {
                 self.addresses.set_remote_failed_if_announced(remote_id);
             }
         }
