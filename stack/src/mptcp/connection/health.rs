@@ -13,8 +13,8 @@ use crate::mptcp::path_health::{PathEvent, PathHealth};
 use crate::mptcp::subflow::Subflow;
 use crate::wire::mptcp_option::ResetReason;
 
-/// The longest pause before a stale path gets another chance.
-const MAX_STALE_PAUSE: Duration = Duration::from_secs(60);
+/// The pause before a stale path gets another chance: the first, and the longest.
+const STALE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// What of a subflow's data goes to others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +56,10 @@ impl Connection {
 
     /// Twice as long each time that it came to nothing.
     fn stale_pause(&self, index: usize) -> Duration {
-        self.data_timeout()
+        let (first, longest) = STALE_PAUSE;
+        first
             .saturating_mul(1 << self.subflows[index].times_stale.min(10))
-            .min(MAX_STALE_PAUSE)
+            .min(longest)
     }
 
     /// The retransmission timer of a subflow expired: its path may be broken.

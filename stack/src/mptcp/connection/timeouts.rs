@@ -257,7 +257,7 @@ impl Connection {
 
     /// Twice the longest timeout of the working subflows: a subflow gets the chance to repair a
     /// loss by itself first.
-    pub(super) fn data_timeout(&self) -> Duration {
+    fn data_timeout(&self) -> Duration {
         let working = self.subflows.iter().filter(|subflow| subflow.is_usable());
         working
             .map(|subflow| subflow.tcb.rtt.rto())
