@@ -132,6 +132,12 @@ pub struct ConnectionConfig {
     pub delayed_ack: Duration,
     /// The same for the SYN of a new connection.
     pub connect_timeout: Duration,
+    /// Timeouts in a row without progress after which a subflow is stale: no data goes there until
+    /// something gets through again, as long as there is another. 0 stands for never.
+    pub stale_loss_count: u32,
+    /// How long a subflow may be stuck with data that other subflows have delivered since, before
+    /// it is reset. `None` leaves it to `user_timeout`.
+    pub stuck_subflow_timeout: Option<Duration>,
     /// Time a connection outlives its last subflow, for a new one to revive it.
     pub close_timeout: Duration,
 }
@@ -160,6 +166,10 @@ impl Default for ConnectionConfig {
             // and for a SYN at least 3 minutes.
             connect_timeout: Duration::from_secs(180),
             delayed_ack: Duration::from_millis(40),
+            // As Linux has it.
+            stale_loss_count: 4,
+            // What it holds on to takes memory here; if its path heals, a new subflow is no worse.
+            stuck_subflow_timeout: Some(Duration::from_secs(60)),
             close_timeout: Duration::from_secs(60),
         }
     }

@@ -75,6 +75,8 @@ pub struct SubflowInfo {
     pub backup: bool,
     /// Its path does not answer at the moment: no new data goes there.
     pub stalled: bool,
+    /// So for several timeouts: nothing will go there until something gets through.
+    pub stale: bool,
     /// Payload bytes sent, retransmissions not counted.
     pub bytes_sent: u64,
     /// Payload bytes received in order.

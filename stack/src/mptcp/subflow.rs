@@ -6,6 +6,7 @@ use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
+use crate::mptcp::path_health::PathHealth;
 use crate::tcp::receive_rtt::ReceiveRtt;
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
@@ -67,8 +68,17 @@ pub struct Subflow {
     pub sent: SentMappings,
     /// Mappings of received bytes.
     pub received: ReceivedMappings,
-    /// The path does not answer: a retransmission timeout, and no acknowledgment since.
-    pub stalled: bool,
+    /// Whether its path is counted on.
+    pub health: PathHealth,
+    /// Periods of the data-level timer in which the oldest byte was on its way here, since it last
+    /// delivered anything.
+    pub data_timeouts: u32,
+    /// How often it became stale since it last delivered anything.
+    pub times_stale: u32,
+    /// When a stale path gets another chance.
+    pub retry_at: Option<Instant>,
+    /// What is being repaired at the data level was sent here, and came to nothing.
+    pub is_avoided: bool,
     /// Window probes since the last segment that came back.
     pub unanswered_probes: u32,
     /// When the first of them was sent.
@@ -115,7 +125,11 @@ impl Subflow {
             ask_backup: false,
             sent: SentMappings::default(),
             received: ReceivedMappings::default(),
-            stalled: false,
+            health: PathHealth::Working,
+            data_timeouts: 0,
+            times_stale: 0,
+            retry_at: None,
+            is_avoided: false,
             unanswered_probes: 0,
             probed_since: None,
             receive_rtt: ReceiveRtt::default(),
@@ -149,7 +163,7 @@ impl Subflow {
     pub fn is_usable(&self) -> bool {
         self.is_established()
             && self.link_up
-            && !self.stalled
+            && self.health == PathHealth::Working
             && self.tcb.fin == crate::tcp::tcb::Fin::Open
     }
 
@@ -181,7 +195,8 @@ impl Subflow {
             remote_id: self.remote_id,
             state: self.tcb.state,
             backup: self.backup,
-            stalled: self.stalled || !self.link_up,
+            stalled: self.health != PathHealth::Working || !self.link_up,
+            stale: self.health == PathHealth::Stale,
             bytes_sent: self.tcb.bytes_sent,
             bytes_received: self.tcb.bytes_received,
             retransmissions: self.tcb.counters.retransmissions,

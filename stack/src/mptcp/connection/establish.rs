@@ -1,5 +1,6 @@
 //! MP_CAPABLE and MP_JOIN handshakes, and the ways back to plain TCP.
 
+use super::health::Moved;
 use super::{Connection, Effect, Side, capable_of};
 use crate::base::config::ConnectionConfig;
 use crate::base::num::saturating_u16;
@@ -122,6 +123,6 @@ impl Connection {
             transient: false,
             reason,
         });
-        self.move_data_away(now, index);
+        self.move_data_away(now, index, Moved::All);
     }
 }

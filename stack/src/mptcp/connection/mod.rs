@@ -11,6 +11,7 @@
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
 //! | `buffers` | how the buffers grow |
+//! | `health` | paths that stall, and those that are stale |
 //! | `liveness` | keepalive, probes, the time after which a silent peer is given up |
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
@@ -22,6 +23,7 @@ mod closing;
 mod commands;
 mod establish;
 mod fallback;
+mod health;
 mod icmp;
 mod join;
 mod liveness;

@@ -1,9 +1,11 @@
 //! Opening, losing and closing subflows, and sending their data elsewhere.
 
+use super::health::Moved;
 use super::{Connection, Effect};
 use crate::base::error::CloseReason;
 use crate::base::id::{InterfaceId, SubflowId};
 use crate::base::time::{Duration, Instant};
+use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
@@ -127,7 +129,7 @@ impl Connection {
         );
         self.prune_wanted = true;
         self.effects.push_back(Effect::SubflowClosed(id, tuple));
-        self.move_data_away(now, index);
+        self.move_data_away(now, index, Moved::All);
         let subflow = &mut self.subflows[index];
         subflow.sent.clear();
         subflow.received.clear();
@@ -172,28 +174,6 @@ impl Connection {
         self.deadlines.paths.get_or_insert(now + pause);
     }
 
-    /// What this subflow carries and the peer has not at the data level goes to the others
-    /// (RFC 6824 §3.3.6). The subflow's own obligation stays.
-    pub(super) fn move_data_away(&mut self, now: Instant, index: usize) {
-        if self.session().is_none() {
-            return;
-        }
-        for mapping in self.subflows[index].sent.iter() {
-            self.send.reinject(mapping.range());
-        }
-        self.arm_data_timer(now);
-    }
-
-    /// The retransmission timer of a subflow expired: its path may be broken.
-    pub(super) fn subflow_timed_out(&mut self, now: Instant, index: usize) {
-        let others = self.has_other_usable(index);
-        let subflow = &mut self.subflows[index];
-        // Only the first timeout moves its data: what it has sent since then went nowhere else.
-        if others && subflow.is_established() && !core::mem::replace(&mut subflow.stalled, true) {
-            self.move_data_away(now, index);
-        }
-    }
-
     /// Closes one subflow in order.
     pub(super) fn close_one_subflow(&mut self, index: usize) {
         self.subflows[index].tcb.close();
@@ -224,11 +204,11 @@ impl Connection {
             subflow.link_up = up;
             let address = subflow.tuple.local.ip();
             if up {
-                subflow.stalled = false;
                 subflow.tcb.resume(now);
+                self.path_event(now, index, PathEvent::Retry);
             } else {
                 subflow.tcb.pause();
-                self.move_data_away(now, index);
+                self.move_data_away(now, index, Moved::Unacknowledged);
             }
             self.addresses.set_local_up(address, up);
             self.update_paths_soon(now);

@@ -3,9 +3,11 @@
 use super::join::MAX_JOIN_TRIES;
 use super::{Connection, DataRecovery};
 use crate::base::error::CloseReason;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::handshake::Protocol;
+use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::expiry::Expired;
 use crate::tcp::state::TcpState;
@@ -50,7 +52,8 @@ impl Connection {
                 };
                 [subflow.tcb.timers.next(), third_ack]
             });
-        own.into_iter().chain(subflows).flatten().min()
+        let paths = (0..self.subflows.len()).filter_map(|index| self.path_deadline(index));
+        own.into_iter().chain(subflows).flatten().chain(paths).min()
     }
 
     /// Does what is due.
@@ -94,6 +97,7 @@ impl Connection {
             Expired::GivenUp => self.give_up_subflow(now, index),
             Expired::TimeWaitOver => self.subflow_closed(now, index),
         }
+        self.handle_path_deadline(now, index);
         self.handle_third_ack_timeout(now, index);
         self.handle_keepalive_timeout(now, index);
     }
@@ -162,6 +166,7 @@ impl Connection {
             self.arm_data_timer(now);
             return;
         }
+        self.blame_carriers(now);
         self.data_recovery = Some(DataRecovery {
             until: self.send.next(),
             segments: 1,
@@ -199,6 +204,9 @@ impl Connection {
         };
         if self.send.una() >= recovery.until {
             self.data_recovery = None;
+            for subflow in &mut self.subflows {
+                subflow.is_avoided = false;
+            }
             return;
         }
         recovery.segments = (recovery.segments * 2).min(MAX_RECOVERY_SEGMENTS);
@@ -207,7 +215,7 @@ impl Connection {
         let on_its_way = self
             .subflows
             .iter()
-            .any(|s| s.is_usable() && s.sent.carries(una));
+            .any(|s| s.is_usable() && s.sent.has_in_flight(una, s.tcb.snd_una));
         if !on_its_way {
             self.reinject_head(segments);
         }
@@ -221,7 +229,14 @@ impl Connection {
             .map(|subflow| subflow.tcb.mss)
             .max()
             .unwrap_or(536);
-        self.send.reinject(una..una + segments * mss as u64);
+        let again = una..una + segments * mss as u64;
+        for subflow in self.subflows.iter_mut().filter(|s| s.is_avoided) {
+            for mapping in subflow.sent.iter_mut() {
+                let range = mapping.range();
+                mapping.sent_elsewhere |= range.start < again.end && again.start < range.end;
+            }
+        }
+        self.send.reinject(again);
     }
 
     /// Starts the data-level timer if something is outstanding and it does not run.
@@ -270,7 +285,10 @@ impl Connection {
             }
             subflow.tcb.probe = true;
             subflow.unanswered_probes += 1;
-            subflow.stalled |= others && subflow.unanswered_probes > MAX_UNANSWERED_PROBES;
+            if others && subflow.unanswered_probes > MAX_UNANSWERED_PROBES {
+                self.path_event(now, index, PathEvent::TimedOut);
+            }
+            self.count(MptcpCounter::WinProbe);
         }
     }
 

@@ -217,6 +217,7 @@ fn data() {
                     data_fin,
                     checksum: session.checksum.then_some(0x1234),
                     announcement: Announcement::Dss,
+                    sent_elsewhere: false,
                 };
                 let (dsn, ack) = (DataSeq(u64::MAX - 3), DataSeq(1 << 40));
                 let option = announce(&session, &sent, ISS, dsn, ack);

@@ -8,6 +8,7 @@ use crate::base::time::Instant;
 use crate::mptcp::connection::Connection;
 use crate::mptcp::data_receive::Placed;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
+use crate::mptcp::path_health::PathEvent;
 use crate::tcp::receive::Arrival;
 use crate::wire::checksum::Sum;
 use crate::wire::mptcp_option::{CapableKeys, Dss, MpCapable, ResetReason, WireMapping, WireSeq};
@@ -41,8 +42,8 @@ impl Connection {
             self.process_option(context, option);
         }
         if arrival.data_acked {
-            let subflow = &mut self.subflows[index];
-            subflow.sent.release_before(subflow.tcb.snd_una);
+            self.path_event(now, index, PathEvent::Progress);
+            self.release_mappings();
             // The keys on an acknowledgment of the peer's handshake show MPTCP as well as a DSS.
             let speaks_mptcp = options.dss.is_some() || !options.mptcp.is_empty();
             self.check_first_acknowledgment(now, index, speaks_mptcp);

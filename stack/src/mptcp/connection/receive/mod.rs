@@ -226,6 +226,7 @@ impl Connection {
         self.data_waiting_since = None;
         self.deadlines.data_retransmit = None;
         self.continue_data_recovery();
+        self.release_mappings();
         self.arm_data_timer(now);
         self.wake_writer();
         self.check_fin_acknowledged();

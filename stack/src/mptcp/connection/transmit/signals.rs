@@ -5,6 +5,7 @@ use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side, Signal};
 use crate::mptcp::handshake::Session;
 use crate::mptcp::outgoing_options::{complete_acknowledgment, data_ack, of_segment, of_signal};
+use crate::mptcp::path_health::PathHealth;
 use crate::mptcp::subflow::Role;
 use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
@@ -86,7 +87,7 @@ impl Connection {
                 id == subflow.id
                     && (subflow.can_signal() || ended && subflow.tcb.state.is_synchronized())
             }
-            None => subflow.can_signal() && !subflow.stalled,
+            None => subflow.can_signal() && subflow.health == PathHealth::Working,
         })?;
         let signal = self.signals.remove(position)?;
         let (mut options, rest) = of_signal(&self.subflows[index].tcb, now, &signal.option);
