@@ -3,7 +3,9 @@
 use super::{Connection, Effect};
 use crate::base::error::CloseReason;
 use crate::base::id::{InterfaceId, SubflowId};
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::{Duration, Instant};
+use crate::mptcp::fallback::Step;
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
@@ -81,6 +83,11 @@ impl Connection {
 
     /// A valid RST arrived on a subflow.
     pub(super) fn reset_received(&mut self, now: Instant, index: usize, options: &TcpOptions) {
+        self.step(Step::ForgetFailure);
+        let failed = |option: &MptcpOption| matches!(option, MptcpOption::Fail(_));
+        if self.protocol.session().is_some() && options.mptcp.iter().any(failed) {
+            self.count(MptcpCounter::MpFailRx);
+        }
         let fastclose = self.session().is_some_and(|session| {
             let key = session.local.key;
             options
@@ -120,6 +127,9 @@ impl Connection {
             return;
         }
         subflow.forgotten = true;
+        // What it held may come again on another subflow.
+        self.step(Step::ForgetFailure);
+        let subflow = &mut self.subflows[index];
         let (id, tuple, remote_id) = (subflow.id, subflow.tuple, subflow.remote_id);
         let failed_join = matches!(
             subflow.role,
@@ -175,7 +185,7 @@ impl Connection {
     /// What this subflow carries and the peer has not at the data level goes to the others
     /// (RFC 6824 §3.3.6). The subflow's own obligation stays.
     pub(super) fn move_data_away(&mut self, now: Instant, index: usize) {
-        if self.session().is_none() {
+        if self.sending_session().is_none() {
             return;
         }
         for mapping in self.subflows[index].sent.iter() {

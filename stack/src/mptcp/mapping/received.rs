@@ -30,6 +30,8 @@ pub struct ReceivedMappings {
     fin: Option<DataSeq>,
     /// A mapping was ever added.
     seen: bool,
+    /// Both sides have agreed to fall back: checksums are not looked at any more.
+    unverified: bool,
 }
 
 impl ReceivedMappings {
@@ -99,7 +101,7 @@ impl ReceivedMappings {
     /// where it is known already.
     ///
     /// # Errors
-    /// A checksum is wrong; nothing of that mapping comes out.
+    /// A checksum is wrong; nothing of that mapping comes out. Its bytes wait.
     pub fn map(
         &mut self,
         ssn: SeqNum,
@@ -113,21 +115,28 @@ impl ReceivedMappings {
             && first.payload_len() as usize == bytes.len()
         {
             // The usual case: one segment, one mapping.
-            let intact = first.checksum.is_none() || {
+            let intact = first.checksum.is_none() || self.unverified || {
                 let sum = sum.map_or_else(|| Sum::of(&bytes), |sum| Sum::default().and_word(sum));
                 first.is_intact(sum)
             };
             if !intact {
-                return Err(MappingError::Checksum(first.dsn));
+                let dsn = first.dsn;
+                self.hold(ssn, bytes);
+                return Err(MappingError::Checksum(dsn));
             }
             out.push((first.dsn, bytes));
             self.fin = self.fin.or_else(|| first.fin_dsn());
             self.mappings.pop_front();
             return Ok(());
         }
+        self.hold(ssn, bytes);
+        self.map_waiting(out)
+    }
+
+    /// Lets in-order bytes wait behind those whose checksum is wrong.
+    pub fn hold(&mut self, ssn: SeqNum, bytes: Bytes) {
         self.waiting_len += bytes.len();
         self.waiting.push_back((ssn, bytes));
-        self.map_waiting(out)
     }
 
     /// Maps what waited for a mapping that has come by now.
@@ -139,7 +148,8 @@ impl ReceivedMappings {
             let Some(mapping) = self.mapping_for(ssn) else {
                 break;
             };
-            if mapping.checksum.is_some() && !self.is_complete(&mapping, ssn)? {
+            let verified = mapping.checksum.is_some() && !self.unverified;
+            if verified && !self.is_complete(&mapping, ssn)? {
                 break;
             }
             self.take_mapped(&mapping, out);
@@ -169,11 +179,29 @@ impl ReceivedMappings {
         })
     }
 
-    /// Takes what waits, unmapped: the subflow falls back to one implicit mapping.
-    pub fn take_waiting(&mut self) -> impl Iterator<Item = (SeqNum, Bytes)> + '_ {
-        self.mappings.clear();
+    /// Where the bytes that wait begin, if any do.
+    #[must_use]
+    pub fn waiting_from(&self) -> Option<SeqNum> {
+        self.waiting.front().map(|&(ssn, _)| ssn)
+    }
+
+    /// Takes what waits, whatever its mappings say.
+    pub fn take_waiting(&mut self) -> VecDeque<(SeqNum, Bytes)> {
         self.waiting_len = 0;
-        self.waiting.drain(..)
+        self.summed = 0;
+        self.sum = Sum::default();
+        core::mem::take(&mut self.waiting)
+    }
+
+    /// From here on mappings count, and their checksums do not.
+    pub fn stop_verifying(&mut self) {
+        self.unverified = true;
+    }
+
+    /// Forgets the mappings: the bytes need none any more.
+    pub fn forget_mappings(&mut self) {
+        self.mappings.clear();
+        self.fin = None;
     }
 
     /// Forgets everything.
