@@ -17,6 +17,7 @@ use crate::base::config::Version;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::{Duration, Instant};
+use crate::mptcp::data_receive::Placed;
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::fallback::{Failure, Progress, Receiving, Step};
 use crate::mptcp::handshake::Protocol;
@@ -24,6 +25,7 @@ use crate::mptcp::subflow::Role;
 use crate::tcp::transmit::Outgoing;
 use crate::wire::mptcp_option::{MptcpOption, ResetReason, WireMapping, WireSeq};
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 /// How long an answer to MP_FAIL is awaited before the subflow is reset. The RFCs name no time;
 /// this is Linux's, far beyond any round trip, so that only a peer that cannot answer is reset.
@@ -79,7 +81,9 @@ impl Connection {
     pub(super) fn checksum_failed(&mut self, context: Context, dsn: DataSeq) {
         let Context { now, index, .. } = context;
         self.count(MptcpCounter::DataCsumErr);
-        if !self.may_fall_back(index) || dsn != self.receive.rcv_nxt() {
+        let held = self.subflows[index].received.held_alone_from();
+        let in_line = held.map(|ssn| context.in_line().dsn_of(ssn)) == Some(dsn);
+        if !self.may_fall_back(index) || !in_line || dsn != self.receive.rcv_nxt() {
             self.reset_for_checksum(now, index, dsn);
             return;
         }
@@ -119,7 +123,6 @@ impl Connection {
         if received.waiting_len() == 0 || !received.has_unmapped() {
             return;
         }
-        let waiting = received.waiting_len();
         let first = !received.has_seen_mapping();
         if matches!(self.protocol.receiving(), Some(Receiving::Agreed { .. })) {
             self.peer_stopped_in_line(context);
@@ -132,7 +135,7 @@ impl Connection {
                 super::Side::Initiator => MptcpCounter::DssFallback,
             });
             self.fall_back_in_line(context);
-        } else if waiting >= self.receive.capacity() {
+        } else if self.waiting_len() >= self.receive.capacity() {
             self.count(MptcpCounter::DssCorruptionReset);
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
         }
@@ -223,8 +226,7 @@ impl Connection {
         self.receive.forget_fin();
         self.subflows[0].received.stop_verifying();
         // Anything held came while the peer mapped in line: where it belongs is known.
-        let from = self.first_unplaced(context);
-        self.deliver_waiting(context.in_line().dsn_of(from));
+        self.deliver_waiting(context.in_line());
         self.subflows[0].tcb.ack.require_now();
     }
 
@@ -328,68 +330,68 @@ impl Connection {
     /// delivered already does not come a second time.
     fn peer_stopped(&mut self, context: Context, anchor: Anchor) {
         let Context { now, index, .. } = context;
-        let from = self.first_unplaced(context);
-        let next = anchor.dsn_of(from);
-        let before_anchor = from.before(anchor.ssn);
-        let in_line = context.in_line().dsn_of(from) == next;
-        if next.after(self.receive.rcv_nxt()) || (before_anchor && !in_line) {
-            // There would be a hole, or bytes of which nobody says where they belong.
+        let waiting_before = self.subflows[0]
+            .received
+            .waiting_from()
+            .is_some_and(|from| from.before(anchor.ssn));
+        let in_line = context.in_line().dsn_of(anchor.ssn) == anchor.dsn;
+        self.deadlines.fail = None;
+        if waiting_before && !in_line {
+            // Nobody says where these bytes belong.
             self.refuse_fallback(now, index);
             return;
         }
         self.leave_paths(now);
-        self.step(Step::PeerStopped { next });
         self.receive.forget_fin();
-        self.deadlines.fail = None;
         self.subflows[0].received.forget_mappings();
-        self.deliver_waiting(next);
+        self.deliver_waiting(anchor);
         let next = anchor.dsn_of(context.start);
         self.step(Step::PeerStopped { next });
+        if next.after(self.receive.rcv_nxt()) {
+            // There would be a hole for ever.
+            self.refuse_fallback(now, index);
+        }
     }
 
-    /// Where on the subflow the bytes begin that have no place in the stream yet.
-    fn first_unplaced(&self, context: Context) -> SeqNum {
-        let received = &self.subflows[0].received;
-        received.waiting_from().unwrap_or(context.start)
-    }
-
-    /// Gives what waits its place, from this DSN on.
-    fn deliver_waiting(&mut self, mut next: DataSeq) {
-        for (_, bytes) in self.subflows[0].received.take_waiting() {
-            let len = bytes.len() as u64;
-            if self.receive.insert_unmapped(next, bytes) {
-                self.wake_reader();
-            }
-            next += len;
+    /// Gives what waits its place.
+    fn deliver_waiting(&mut self, anchor: Anchor) {
+        let before = self.receive.rcv_nxt();
+        for (ssn, bytes) in self.subflows[0].received.take_waiting() {
+            self.receive.place_unmapped(anchor.dsn_of(ssn), bytes);
+        }
+        if self.receive.rcv_nxt() != before {
+            self.wake_reader();
         }
     }
 
     /// In-order bytes of the subflow that need no mapping.
-    pub(super) fn deliver_unmapped(&mut self, bytes: Bytes) {
+    pub(super) fn deliver_unmapped(&mut self, now: Instant, bytes: Bytes) {
         let next = match self.protocol.receiving() {
             Some(Receiving::Plain { next }) => *next,
             Some(Receiving::Failed(_) | Receiving::Agreed { .. }) | None => self.receive.rcv_nxt(),
         };
-        let len = bytes.len() as u64;
-        if self.receive.insert_unmapped(next, bytes) {
+        let end = next + bytes.len() as u64;
+        if self.receive.place_unmapped(next, bytes) == Placed::InOrder {
             self.wake_reader();
         }
-        if self.protocol.receiving().is_some() {
-            self.step(Step::PeerStopped { next: next + len });
+        if end.after(self.receive.rcv_nxt()) && !self.receive.is_finished() {
+            // There would be a hole for ever.
+            self.refuse_fallback(now, 0);
+        } else if self.protocol.receiving().is_some() {
+            self.step(Step::PeerStopped { next: end });
         }
     }
 
     /// Bytes behind a wrong checksum: nobody can say yet what they are worth.
-    pub(super) fn hold(&mut self, context: Context, ssn: SeqNum, bytes: Bytes) {
-        let Context { now, index, .. } = context;
-        let received = &mut self.subflows[index].received;
-        received.hold(ssn, bytes);
-        let waiting = received.waiting_len();
+    pub(super) fn hold(&mut self, context: Context, text: SmallVec<[(SeqNum, Bytes); 2]>) {
+        for (ssn, bytes) in text {
+            self.subflows[context.index].received.hold(ssn, bytes);
+        }
         if let Some(Receiving::Failed(Failure { dsn, .. })) = self.protocol.receiving()
-            && (waiting >= self.receive.capacity() || !self.may_fall_back(index))
+            && (self.waiting_len() >= self.receive.capacity() || !self.may_fall_back(context.index))
         {
             let dsn = *dsn;
-            self.reset_for_checksum(now, index, dsn);
+            self.reset_for_checksum(context.now, context.index, dsn);
         }
     }
 

@@ -1,11 +1,12 @@
 //! DSS and the bytes it maps: from a subflow's stream to the connection's.
 
-use super::Context;
+use super::{ArrivedPayload, Context};
 use crate::base::config::Version;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::Connection;
+use crate::mptcp::data_receive::Placed;
 use crate::mptcp::fallback::Receiving;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
 use crate::tcp::receive::Arrival;
@@ -22,10 +23,10 @@ impl Connection {
         index: usize,
         options: &TcpOptions,
         arrival: Arrival,
+        payload: ArrivedPayload,
         window: u64,
-        text_sum: Option<u16>,
     ) {
-        let context = self.context(now, index, &arrival, window);
+        let context = self.context(now, index, &arrival, payload, window);
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
         }
@@ -42,13 +43,16 @@ impl Connection {
         if self.protocol.sends_plain() {
             self.acknowledged_by_subflow(now, &arrival, window);
         }
+        if self.subflows[index].reset_with.is_some() {
+            return;
+        }
         if self.protocol.receives_plain() {
             // Perhaps since this segment's options; its bytes count all the same.
-            self.deliver_plain(index, arrival);
+            self.deliver_plain(now, index, arrival);
             return;
         }
         let fin = arrival.fin;
-        self.process_text(context, arrival.text, text_sum);
+        self.process_text(context, arrival.text, payload.sum);
         if !fin {
             return;
         }
@@ -60,7 +64,14 @@ impl Connection {
         }
     }
 
-    fn context(&self, now: Instant, index: usize, arrival: &Arrival, window: u64) -> Context {
+    fn context(
+        &self,
+        now: Instant,
+        index: usize,
+        arrival: &Arrival,
+        payload: ArrivedPayload,
+        window: u64,
+    ) -> Context {
         let tcb = &self.subflows[index].tcb;
         let text: u64 = arrival.text.iter().map(|(_, text)| text.len() as u64).sum();
         let end = tcb.rcv_nxt - u32::from(arrival.fin);
@@ -72,6 +83,7 @@ impl Connection {
             start: first.map_or(end, |&(ssn, _)| ssn),
             start_dsn: self.receive.dsn(tcb.bytes_received.wrapping_sub(text)),
             has_text: first.is_some(),
+            payload,
         }
     }
 
@@ -122,6 +134,10 @@ impl Connection {
         if matches!(wire.dsn, WireSeq::Long(_)) {
             session.long_data_ack = true;
         }
+        if context.payload.len == 0 && !(wire.data_fin && wire.len == 1) {
+            // There is nothing that it could map (protocol reference 1.3).
+            return;
+        }
         let checksum = session.checksum;
         if !session.expects_checksum(wire.checksum) {
             self.reset_subflow(now, index, ResetReason::MptcpSpecific);
@@ -150,10 +166,24 @@ impl Connection {
         self.add_mapping(context, mapping);
     }
 
+    /// A mapping must cover some of the segment that carries it. One that does not is not relied
+    /// on: it would let a peer, or whoever copies options from segment to segment, fill the list
+    /// with what never comes.
+    ///
+    /// RFC 6824 §3.3.4 also wants to see SSN - RCV.NXT <= DSN - DATA_ACK. For bytes that are in
+    /// order that says no more than that they are not old, which is looked at when they are placed.
+    /// For those ahead of a gap it does not hold when old data was sent again behind other: nothing
+    /// is refused for it, the windows of both levels bound what is held.
     fn add_mapping(&mut self, context: Context, mapping: NewMapping) {
+        let ArrivedPayload { start, len, .. } = context.payload;
+        if !mapping.covers_part_of(start, len) {
+            self.count(MptcpCounter::DssNoMatchTcp);
+            return;
+        }
         self.note_order(context, mapping.ssn, mapping.dsn);
         let subflow = &mut self.subflows[context.index];
         if subflow.received.add(mapping, context.start).is_err() {
+            self.count(MptcpCounter::DssNotMatching);
             self.count(MptcpCounter::DssCorruptionReset);
             self.reset_subflow(context.now, context.index, ResetReason::MptcpSpecific);
         }
@@ -207,31 +237,38 @@ impl Connection {
         text: SmallVec<[(SeqNum, Bytes); 2]>,
         mut sum: Option<u16>,
     ) {
-        if text.is_empty() {
+        let Context { now, index, .. } = context;
+        if matches!(self.protocol.receiving(), Some(Receiving::Failed(_))) {
+            self.hold(context, text);
             return;
         }
-        let Context { now, index, .. } = context;
-        let mut mapped = Mapped::new();
-        let mut result = Ok(());
-        for (ssn, bytes) in text {
-            if result.is_err() || matches!(self.protocol.receiving(), Some(Receiving::Failed(_))) {
-                self.hold(context, ssn, bytes);
-                continue;
-            }
-            let received = &mut self.subflows[index].received;
-            result = received.map(ssn, bytes, sum.take(), &mut mapped);
+        let received = &mut self.subflows[index].received;
+        if text.is_empty() && !received.has_unmapped() {
+            return;
         }
-        let fin = self.subflows[index].received.take_fin();
+        let mut mapped = Mapped::new();
+        let mut result = received.map_waiting(&mut mapped);
+        for (ssn, bytes) in text {
+            if result.is_err() {
+                received.hold(ssn, bytes);
+            } else {
+                result = received.map(ssn, bytes, sum.take(), &mut mapped);
+            }
+        }
+        let fin = received.take_fin();
         self.insert_mapped(index, mapped);
         if let Some(fin) = fin {
             self.receive.finish_at(fin);
         }
         match result {
-            Ok(()) if matches!(self.protocol.receiving(), Some(Receiving::Failed(_))) => {}
             Ok(()) => self.check_unmapped(context),
             Err(MappingError::Checksum(dsn)) => self.checksum_failed(context, dsn),
-            Err(MappingError::Conflict | MappingError::Unmapped) => {
+            Err(MappingError::Conflict) => {
                 self.reset_subflow(now, index, ResetReason::MptcpSpecific);
+            }
+            Err(MappingError::Unmapped) => {
+                self.count(MptcpCounter::DssCorruptionReset);
+                self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
             }
         }
         self.check_end_of_stream(index);
@@ -242,7 +279,12 @@ impl Connection {
         let mut inserted = 0;
         for (dsn, bytes) in mapped {
             inserted += bytes.len() as u64;
-            self.receive.insert(dsn, bytes);
+            match self.receive.place_bytes(dsn, bytes) {
+                Placed::InOrder => {}
+                Placed::Ahead { at_end, joined } => self.count_ahead(at_end, joined),
+                Placed::Duplicate => self.count(MptcpCounter::DuplicateData),
+                Placed::Refused => self.count(MptcpCounter::NoDssInWindow),
+            }
         }
         let advanced = self.receive.rcv_nxt().distance_from(before).unsigned_abs();
         if advanced > 0 {
@@ -251,6 +293,24 @@ impl Connection {
         if advanced > inserted {
             // It filled a gap at the data level: the sender may be waiting for that.
             self.subflows[index].tcb.ack.require_now();
+        }
+    }
+
+    /// Bytes that wait for a mapping, or for the rest of one, on all subflows together: a window
+    /// of them is the most that is held (RFC 6824 §3.3.1), beside what waits at the data level.
+    pub(in crate::mptcp::connection) fn waiting_len(&self) -> usize {
+        let waiting = self.subflows.iter().map(|s| s.received.waiting_len());
+        waiting.sum()
+    }
+
+    fn count_ahead(&mut self, at_end: bool, joined: bool) {
+        self.count(if at_end {
+            MptcpCounter::OfoQueueTail
+        } else {
+            MptcpCounter::OfoQueue
+        });
+        if joined {
+            self.count(MptcpCounter::OfoMerge);
         }
     }
 }

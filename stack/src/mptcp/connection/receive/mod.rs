@@ -12,6 +12,7 @@ use super::fallback::Anchor;
 use crate::base::config::Version;
 use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
+use crate::base::num::saturating_u32;
 use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
@@ -46,6 +47,8 @@ pub(super) struct Context {
     start_dsn: DataSeq,
     /// It brought in-order bytes.
     pub(super) has_text: bool,
+    /// Its payload.
+    payload: ArrivedPayload,
 }
 
 impl Context {
@@ -59,6 +62,17 @@ impl Context {
     }
 }
 
+/// The payload of a segment as it came, before anything was cut off.
+#[derive(Clone, Copy, Debug)]
+struct ArrivedPayload {
+    /// Sequence number of its first byte.
+    start: SeqNum,
+    /// Its length.
+    len: u32,
+    /// Its sum, where that is known and nothing was cut off.
+    sum: Option<u16>,
+}
+
 impl Connection {
     /// Takes a segment of one of its subflows.
     pub fn handle_segment(&mut self, now: Instant, id: SubflowId, mut segment: Segment) -> Answer {
@@ -69,6 +83,11 @@ impl Connection {
             return Answer::None;
         }
         self.drop_unmappable(index, &mut segment);
+        if segment.flags.syn {
+            // RFC 6824 §3.3: a DSS has no place there.
+            segment.options.dss = None;
+        }
+        let payload_start = segment.seq + u32::from(segment.flags.syn);
         let payload_len = segment.payload.len();
         let timestamps = segment.options.timestamps;
         let window = self.scaled_window(index, &segment);
@@ -98,7 +117,12 @@ impl Connection {
                     .first()
                     .is_some_and(|(_, text)| text.len() == payload_len)
             });
-            self.process_mptcp(now, index, &segment.options, arrival, window, text_sum);
+            let payload = ArrivedPayload {
+                start: payload_start,
+                len: saturating_u32(payload_len),
+                sum: text_sum,
+            };
+            self.process_mptcp(now, index, &segment.options, arrival, payload, window);
         }
         if payload_len > 0 {
             self.measure_receiving(now, index, timestamps);
@@ -138,7 +162,7 @@ impl Connection {
             return;
         }
         self.acknowledged_by_subflow(now, &arrival, window);
-        self.deliver_plain(index, arrival);
+        self.deliver_plain(now, index, arrival);
     }
 
     /// What the subflow's acknowledgment says about data without mappings.
@@ -151,9 +175,9 @@ impl Connection {
         self.check_fallback_announced();
     }
 
-    fn deliver_plain(&mut self, index: usize, arrival: Arrival) {
+    fn deliver_plain(&mut self, now: Instant, index: usize, arrival: Arrival) {
         for (_, bytes) in arrival.text {
-            self.deliver_unmapped(bytes);
+            self.deliver_unmapped(now, bytes);
         }
         if arrival.fin {
             self.receive.finish_at(self.receive.rcv_nxt());
