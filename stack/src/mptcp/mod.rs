@@ -9,6 +9,7 @@
 pub mod connection;
 pub mod data_receive;
 pub mod data_send;
+pub mod fallback;
 pub mod handshake;
 pub mod info;
 pub mod key;

@@ -4,6 +4,7 @@ use super::key::JoinHmac;
 use super::mapping::{ReceivedMappings, SentMappings};
 use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
+use crate::base::seq::DataSeq;
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
 use crate::mptcp::path_health::PathHealth;
@@ -93,6 +94,8 @@ pub struct Subflow {
     pub link_up: bool,
     /// An RST is to be sent, with this reason in version 1; then it is closed.
     pub reset_with: Option<MpTcpRst>,
+    /// A checksum was wrong at this DSN: the RST says so with MP_FAIL (RFC 6824 §3.6).
+    pub failed_at: Option<DataSeq>,
     /// Its end was told to the endpoint.
     pub forgotten: bool,
     /// It was established at some time.
@@ -137,6 +140,7 @@ impl Subflow {
             owes_data_fin: false,
             link_up: true,
             reset_with: None,
+            failed_at: None,
             forgotten: false,
             ever_established: false,
             soft_error: None,

@@ -160,7 +160,7 @@ impl Connection {
     /// What a subflow carries and the peer has not at the data level goes to the others
     /// (RFC 6824 §3.3.6). The subflow's own obligation stays.
     pub(super) fn move_data_away(&mut self, now: Instant, index: usize, moved: Moved) {
-        if self.session().is_none() {
+        if self.sending_session().is_none() {
             return;
         }
         let Subflow { sent, tcb, .. } = &mut self.subflows[index];

@@ -7,7 +7,7 @@
 //! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | the MP_CAPABLE handshake |
 //! | `join` | the MP_JOIN handshake |
-//! | `fallback` | from MPTCP back to plain TCP |
+//! | `fallback` | when MPTCP is given up, and what that means for the bytes |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
 //! | `buffers` | how the buffers grow |
@@ -40,7 +40,7 @@ pub use transmit::Interfaces;
 
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
-use super::handshake::{Answer, FallingBack, Offer, Protocol, Session};
+use super::handshake::{Answer, Offer, Protocol, Session};
 use super::key::HostKey;
 use super::path_manager::{AddressBook, FullMesh, PathManager};
 use super::scheduler::{MinRtt, Scheduler};
@@ -52,7 +52,7 @@ use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::DataSeq;
 use crate::base::time::Instant;
-use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
 use crate::wire::packet::FourTuple;
@@ -125,6 +125,8 @@ struct Deadlines {
     give_up: Option<Instant>,
     /// ADD_ADDR that were not echoed are sent again.
     announce: Option<Instant>,
+    /// MP_FAIL that was not answered is sent again, or nobody waits for the answer any more.
+    fail: Option<Instant>,
 }
 
 /// Data sent again because no DATA_ACK came.
@@ -328,7 +330,16 @@ impl Connection {
         ConnectionInfo {
             id: self.id,
             protocol: self.protocol_info(),
-            checksum: self.session().is_some_and(|session| session.checksum),
+            plain: match (self.protocol.sends_plain(), self.protocol.receives_plain()) {
+                (false, false) => PlainDirections::Neither,
+                (true, false) => PlainDirections::Sending,
+                (false, true) => PlainDirections::Receiving,
+                (true, true) => PlainDirections::Both,
+            },
+            checksum: self
+                .protocol
+                .session()
+                .is_some_and(|session| session.checksum),
             local: initial.local,
             remote: initial.remote,
             bytes_written: self.send.end(),
@@ -365,10 +376,15 @@ impl Connection {
         match &self.protocol {
             Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
             Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
+            Protocol::FallingBack(falling) if !self.is_plain() => {
+                ConnectionProtocol::Mptcp(falling.session.version)
+            }
             Protocol::FallingBack(_) | Protocol::Plain => ConnectionProtocol::Tcp,
         }
     }
 
+    /// MPTCP, in both directions and without any sign of its end. What concerns one direction asks
+    /// for [`Self::sending_session`] or [`Self::receiving_session`] instead.
     fn session(&self) -> Option<&Session> {
         match &self.protocol {
             Protocol::Mptcp(session) => Some(session),
@@ -389,8 +405,21 @@ impl Connection {
         }
     }
 
+    /// What we send is mapped, and waits for DATA_ACKs.
+    fn sending_session(&self) -> Option<&Session> {
+        let session = self.protocol.session();
+        session.filter(|_| self.protocol.sending().is_none())
+    }
+
+    /// The peer maps what it sends, as far as we know, and waits for DATA_ACKs.
+    fn receiving_session(&self) -> Option<&Session> {
+        let session = self.protocol.session();
+        session.filter(|_| self.protocol.acknowledges_data())
+    }
+
+    /// Plain TCP in both directions.
     fn is_plain(&self) -> bool {
-        matches!(self.protocol, Protocol::FallingBack(_) | Protocol::Plain)
+        self.protocol.sends_plain() && self.protocol.receives_plain()
     }
 
     fn version(&self) -> Option<Version> {
@@ -398,19 +427,15 @@ impl Connection {
             Protocol::Offered(offer) => Some(offer.version),
             Protocol::Answered(answer) => Some(answer.version),
             Protocol::Mptcp(session) => Some(session.version),
-            Protocol::FallingBack(_) | Protocol::Plain => None,
+            Protocol::FallingBack(falling) => Some(falling.session.version),
+            Protocol::Plain => None,
         }
     }
 
     /// What the options of a data segment are sized by: also while falling back, as the infinite
     /// mapping takes room.
     fn sizing_session(&self) -> Option<&Session> {
-        match &self.protocol {
-            Protocol::Mptcp(session) | Protocol::FallingBack(FallingBack { session, .. }) => {
-                Some(session)
-            }
-            Protocol::Offered(_) | Protocol::Answered(_) | Protocol::Plain => None,
-        }
+        self.protocol.session()
     }
 
     /// Position of a subflow; ids ascend.

@@ -4,7 +4,9 @@ use super::health::Moved;
 use super::{Connection, Effect};
 use crate::base::error::CloseReason;
 use crate::base::id::{InterfaceId, SubflowId};
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::{Duration, Instant};
+use crate::mptcp::fallback::Step;
 use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::{Role, Subflow};
@@ -83,6 +85,11 @@ impl Connection {
 
     /// A valid RST arrived on a subflow.
     pub(super) fn reset_received(&mut self, now: Instant, index: usize, options: &TcpOptions) {
+        self.step(Step::ForgetFailure);
+        let failed = |option: &MptcpOption| matches!(option, MptcpOption::Fail(_));
+        if self.protocol.session().is_some() && options.mptcp.iter().any(failed) {
+            self.count(MptcpCounter::MpFailRx);
+        }
         let fastclose = self.session().is_some_and(|session| {
             let key = session.local.key;
             options
@@ -122,6 +129,9 @@ impl Connection {
             return;
         }
         subflow.forgotten = true;
+        // What it held may come again on another subflow.
+        self.step(Step::ForgetFailure);
+        let subflow = &mut self.subflows[index];
         let (id, tuple, remote_id) = (subflow.id, subflow.tuple, subflow.remote_id);
         let failed_join = matches!(
             subflow.role,

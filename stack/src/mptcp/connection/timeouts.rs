@@ -37,6 +37,7 @@ impl Connection {
             deadlines.paths,
             deadlines.give_up,
             deadlines.announce,
+            deadlines.fail,
         ];
         let subflows = self
             .subflows
@@ -79,6 +80,9 @@ impl Connection {
         }
         if take_due(&mut self.deadlines.announce, now) {
             self.announce_again(now);
+        }
+        if take_due(&mut self.deadlines.fail, now) {
+            self.fail_timed_out(now);
         }
         if take_due(&mut self.deadlines.give_up, now) {
             let reason = if self.state.is_finished() {
@@ -144,7 +148,12 @@ impl Connection {
     /// No DATA_ACK for a while, though subflows may have acknowledged: the head of the stream is
     /// sent again, wherever it fits (protocol reference 5.4).
     fn data_timed_out(&mut self, now: Instant) {
-        if self.session().is_none() || !self.send.is_outstanding() {
+        if self.sending_session().is_none() || !self.send.is_outstanding() {
+            return;
+        }
+        if self.protocol.receives_plain() && self.may_fall_back(0) {
+            // The peer has stopped mapping, and acknowledging too, as it seems.
+            self.stop_mapping(now);
             return;
         }
         let waited = self
@@ -158,7 +167,7 @@ impl Connection {
         self.data_backoff += 1;
         self.repeat_data_fin();
         let understood = self
-            .session()
+            .sending_session()
             .is_some_and(|session| session.data_acknowledged);
         if !understood && self.live_subflows() < 2 {
             // The peer may be about to fall back: the stream must stay that of its one subflow,
@@ -189,7 +198,7 @@ impl Connection {
             subflow.owes_data_fin = true;
         }
         if self
-            .session()
+            .sending_session()
             .is_some_and(|session| self.owes_third_ack(session))
         {
             self.subflows[0].tcb.ack.require_now();
@@ -241,7 +250,7 @@ impl Connection {
 
     /// Starts the data-level timer if something is outstanding and it does not run.
     pub(super) fn arm_data_timer(&mut self, now: Instant) {
-        if self.session().is_none() || !self.send.is_outstanding() {
+        if self.sending_session().is_none() || !self.send.is_outstanding() {
             self.deadlines.data_retransmit = None;
             self.data_waiting_since = None;
             return;
