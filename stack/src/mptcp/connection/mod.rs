@@ -7,6 +7,7 @@
 //! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | the MP_CAPABLE handshake |
 //! | `join` | the MP_JOIN handshake |
+//! | `resets` | MP_TCPRST: what we say with an RST, what the peer says, and which paths that closes |
 //! | `fallback` | when MPTCP is given up, and what that means for the bytes |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
@@ -29,14 +30,17 @@ mod join;
 mod liveness;
 mod paths;
 mod receive;
+mod resets;
 mod subflows;
 mod timeouts;
 mod transmit;
 
 pub use establish::first_window;
-pub use join::JoinRequest;
+pub use join::{JoinRefusal, JoinRequest};
 pub use receive::Answer as SegmentAnswer;
 pub use transmit::Interfaces;
+
+use join::CrossedJoin;
 
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
@@ -88,9 +92,14 @@ pub enum Effect {
         remote: SocketAddr,
         /// The peer's id for the remote address.
         remote_id: AddressId,
+        /// As a backup.
+        backup: bool,
     },
     /// A peer's MP_JOIN was refused.
     JoinRefused,
+    /// A peer's MP_JOIN was refused as whoever is at this address did not prove that it has the
+    /// keys.
+    JoinUnproven(IpAddr),
     /// Something happened that is counted for the whole host.
     Counted(MptcpCounter),
 }
@@ -168,6 +177,10 @@ pub struct Connection {
     probe_backoff: u32,
     /// Joins that failed since one succeeded.
     failed_joins: u32,
+    /// Joins that met one of the peer, to be tried again.
+    crossed: Vec<CrossedJoin>,
+    /// Paths that the peer has closed for good.
+    prohibited_paths: Vec<(IpAddr, SocketAddr)>,
     /// Our DATA_FIN is acknowledged: subflows are to be closed.
     close_subflows_wanted: bool,
     /// A subflow has closed: the list may be shortened.
@@ -283,6 +296,8 @@ impl Connection {
             data_backoff: 0,
             probe_backoff: 0,
             failed_joins: 0,
+            crossed: Vec::new(),
+            prohibited_paths: Vec::new(),
             close_subflows_wanted: false,
             prune_wanted: false,
             effects: VecDeque::new(),

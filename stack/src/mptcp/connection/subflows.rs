@@ -58,7 +58,7 @@ impl Connection {
         others.into_iter().any(|(_, subflow)| subflow.is_usable())
     }
 
-    /// Forgets joins that came to nothing, and the oldest of many closed subflows. The initial one
+    /// Forgets joins that came to nothing without a word why, and the oldest of many closed subflows. The initial one
     /// stays: it names the connection.
     pub(super) fn prune_subflows(&mut self) {
         let mut closed = self
@@ -69,7 +69,8 @@ impl Connection {
         let mut first = true;
         self.subflows.retain(|subflow| {
             let initial = core::mem::take(&mut first);
-            let useless = !subflow.ever_established || closed > MAX_CLOSED_SUBFLOWS;
+            let silent = !subflow.ever_established && subflow.reset_reason.is_none();
+            let useless = silent || closed > MAX_CLOSED_SUBFLOWS;
             let forget = !initial && subflow.is_closed() && subflow.forgotten && useless;
             closed -= usize::from(forget);
             !forget
@@ -90,6 +91,7 @@ impl Connection {
         if self.protocol.session().is_some() && options.mptcp.iter().any(failed) {
             self.count(MptcpCounter::MpFailRx);
         }
+        self.note_reset_reason(index, options);
         let fastclose = self.session().is_some_and(|session| {
             let key = session.local.key;
             options
@@ -114,9 +116,7 @@ impl Connection {
                 CloseReason::ResetByPeer
             };
             self.end(now, reason);
-        } else if alone && joining {
-            // A peer that answers a join with RST while no subflow is left does not know the
-            // connection any more.
+        } else if alone && joining && self.is_unknown_to_peer(index) {
             self.end(now, CloseReason::ResetByPeer);
         }
         self.subflow_closed(now, index);
@@ -133,6 +133,7 @@ impl Connection {
         self.step(Step::ForgetFailure);
         let subflow = &mut self.subflows[index];
         let (id, tuple, remote_id) = (subflow.id, subflow.tuple, subflow.remote_id);
+        let transient = subflow.end_is_transient;
         let failed_join = matches!(
             subflow.role,
             Role::Joining { .. } | Role::PreEstablished { .. }
@@ -145,7 +146,9 @@ impl Connection {
         subflow.received.clear();
         if failed_join {
             self.failed_joins += 1;
-            self.addresses.set_remote_failed_if_announced(remote_id);
+            if !transient {
+                self.addresses.set_remote_failed_if_announced(remote_id);
+            }
         }
         self.signals.retain(|signal| signal.on != Some(id));
         if self.closed.is_some() {

@@ -38,6 +38,7 @@ impl Connection {
             deadlines.give_up,
             deadlines.announce,
             deadlines.fail,
+            self.crossed.iter().map(|join| join.at).min(),
         ];
         let subflows = self
             .subflows
@@ -78,6 +79,7 @@ impl Connection {
         if take_due(&mut self.deadlines.paths, now) {
             self.update_paths(now);
         }
+        self.retry_crossed(now);
         if take_due(&mut self.deadlines.announce, now) {
             self.announce_again(now);
         }

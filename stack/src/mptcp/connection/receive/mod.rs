@@ -82,6 +82,10 @@ impl Connection {
         if self.is_too_early(index, &segment) {
             return Answer::None;
         }
+        if self.is_crossing(index, &segment) {
+            self.join_crossed(now, index);
+            return Answer::Reset;
+        }
         self.drop_unmappable(index, &mut segment);
         if segment.flags.syn {
             // RFC 6824 §3.3: a DSS has no place there.
@@ -94,7 +98,10 @@ impl Connection {
         let arrival = receive(&mut self.subflows[index].tcb, now, &mut segment);
         match arrival.verdict {
             Verdict::Accepted => {}
-            Verdict::Dropped => return Answer::None,
+            Verdict::Dropped => {
+                self.repeat_third_ack(index, &segment);
+                return Answer::None;
+            }
             Verdict::AnswerWithReset => return Answer::Reset,
             Verdict::Reset => {
                 self.reset_received(now, index, &segment.options);
@@ -106,7 +113,7 @@ impl Connection {
             self.subflow_synchronized(now, index);
             self.subflow_handshake(now, index, &segment.options, window);
         } else if !segment.flags.syn {
-            self.check_pre_established(index);
+            self.check_pre_established(index, segment.ack);
         }
         if matches!(self.protocol, Protocol::Plain) {
             self.process_plain(now, index, arrival, window);

@@ -107,7 +107,7 @@ impl Connection {
             let usable = self.subflows.iter().filter(|subflow| subflow.is_usable());
             usable.filter(move |subflow| !(elsewhere && subflow.is_avoided))
         };
-        let any_regular = usable().any(|subflow| !subflow.backup);
+        let any_regular = usable().any(|subflow| !subflow.is_backup());
         let candidate = |subflow: &Subflow| {
             let tcb = &subflow.tcb;
             let room = tcb.room_for_data(now);
@@ -117,10 +117,10 @@ impl Connection {
             let enough = room >= segment
                 || (tcb.is_all_acknowledged()
                     && self.send.may_use_small_room(room, tcb.max_snd_wnd));
-            (enough && (!subflow.backup || !any_regular)).then(|| Candidate {
+            (enough && (!subflow.is_backup() || !any_regular)).then(|| Candidate {
                 id: subflow.id,
                 srtt: tcb.rtt.srtt(),
-                backup: subflow.backup,
+                backup: subflow.is_backup(),
                 room,
             })
         };

@@ -240,8 +240,10 @@ impl Connection {
             if aborted && self.state == DataState::Closed {
                 let _ = options.mptcp(&MptcpOption::Fastclose(session.remote.key));
             }
-            if let Some(reason) = self.subflows[index].reset_with {
-                let _ = options.mptcp(&MptcpOption::TcpRst(reason));
+            if let Some(reason) = self.subflows[index].reset_with
+                && options.mptcp(&MptcpOption::TcpRst(reason)).is_ok()
+            {
+                self.count(MptcpCounter::MpRstTx);
             }
         }
         let transmit = self.emit(index, outgoing, &options, None, interfaces);
