@@ -8,6 +8,8 @@
 //! | `mod` | the endpoint: input, output, getters |
 //! | `commands` | what the application asks for |
 //! | `tuning` | settings of a connection that lives |
+//! | `offer` | what a new connection offers, and the second offer |
+//! | `peer_memory`, `expiring` | what earlier connections have shown of hosts |
 //! | `incoming` | SYNs and strays |
 //! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
 //! | `time_wait` | connections in TIME-WAIT that make way |
@@ -19,11 +21,14 @@
 mod commands;
 mod connections;
 mod demux;
+mod expiring;
 mod icmp_errors;
 mod incoming;
 mod interfaces;
 mod isn;
 mod listener;
+mod offer;
+mod peer_memory;
 mod ports;
 mod reset;
 mod secret;
@@ -35,7 +40,7 @@ mod tuning;
 use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
 use crate::base::error::CloseReason;
 use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
-use crate::base::mptcp_counters::MptcpCounters;
+use crate::base::mptcp_counters::{MptcpCounter, MptcpCounters};
 use crate::base::rng::SeededRng;
 use crate::base::seq::SeqNum;
 use crate::base::stats::EndpointStats;
@@ -50,11 +55,14 @@ use demux::Demux;
 use interfaces::InterfaceTable;
 use isn::IsnGenerator;
 use listener::Listeners;
+use peer_memory::PeerMemory;
 use ports::PortSelector;
 use reset::Offence;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use syn_cookie::Cookies;
+
+pub use peer_memory::{BlackHole, PeerKnowledge, PeerVersions};
 
 /// Something the application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +131,7 @@ pub struct Endpoint {
     demux: Demux,
     listeners: Listeners,
     connections: Connections,
+    peers: PeerMemory,
     /// Packets that belong to no connection.
     replies: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -140,6 +149,7 @@ impl Endpoint {
             ports: PortSelector::new(&mut rng, config.ephemeral_ports),
             demux: Demux::new(&mut rng, config.ephemeral_ports),
             cookies: Cookies::new(&mut rng),
+            peers: PeerMemory::new(&config),
             config,
             rng,
             interfaces: InterfaceTable::default(),
@@ -218,8 +228,12 @@ impl Endpoint {
         }
         let offence = Offence::of(&segment);
         let answer = entry.connection.handle_segment(now, subflow, segment);
-        if answer == SegmentAnswer::Reset {
-            self.answer_with_reset(interface, &offence, None);
+        match answer {
+            SegmentAnswer::None => {}
+            SegmentAnswer::Reset => self.answer_with_reset(interface, &offence, None),
+            SegmentAnswer::OfferAgain(version) => {
+                self.offer_again(now, interface, id, version, &offence);
+            }
         }
         self.after(now, id);
     }
@@ -299,7 +313,10 @@ impl Endpoint {
     /// What happened to MPTCP, under the kernel's names.
     #[must_use]
     pub fn mptcp_counters(&self) -> MptcpCounters {
-        self.counters
+        let mut counters = self.counters;
+        // The one that goes down again.
+        counters[MptcpCounter::MpCurrEstab] = self.connections.count_current();
+        counters
     }
 
     fn for_each_connection(&mut self, now: Instant, mut act: impl FnMut(&mut connections::Entry)) {
@@ -359,6 +376,7 @@ impl Endpoint {
                 // The path manager asks again if it did not work.
                 let _ = self.open_subflow(now, id, local, remote, false);
             }
+            Effect::Learnt(remote, lesson) => self.learn(now, remote, lesson),
             Effect::JoinRefused => self.stats.joins_refused += 1,
             Effect::Counted(counter) => self.counters.count(counter),
         }
@@ -406,7 +424,9 @@ impl Endpoint {
             return;
         };
         if let Some(token) = entry.connection.token() {
-            self.demux.remove_token(token, id);
+            // Nobody joins any more, but the token stays taken until its subflows are gone too
+            // (protocol reference 3.2).
+            self.demux.close_token(token, id);
         }
         if let Some(listener) = entry.listener
             && !entry.established

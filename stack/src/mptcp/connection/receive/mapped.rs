@@ -146,10 +146,23 @@ impl Connection {
         else {
             return;
         };
+        // It maps no more than 65535 bytes from the first on: later it is a copy of the past.
+        let past = self.subflows[0].tcb.bytes_received > u64::from(u16::MAX);
         let Some(session) = self.session_mut() else {
             return;
         };
-        if context.index != 0 || session.version != Version::V1 {
+        if context.index != 0 || session.version != Version::V1 || past {
+            return;
+        }
+        if checksum.is_some() != session.checksum {
+            // RFC 8684 §3.3: as with a DSS.
+            self.reset_subflow(context.now, 0, ResetReason::MptcpSpecific);
+            return;
+        }
+        if data_len == 0 {
+            if context.has_text && self.may_fall_back(0) {
+                self.fall_back(context.now);
+            }
             return;
         }
         session.long_data_ack = true;
@@ -160,7 +173,7 @@ impl Connection {
             dsn: session.remote.idsn + 1,
             wire_len: data_len,
             data_fin: false,
-            checksum: checksum.filter(|_| session.checksum),
+            checksum,
         };
         let mapping = NewMapping {
             ssn: self.subflows[0].tcb.irs + 1,

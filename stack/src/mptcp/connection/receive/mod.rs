@@ -28,6 +28,10 @@ pub enum Answer {
     None,
     /// Send an RST made from the segment.
     Reset,
+    /// The same, and start again from another port with this version
+    /// ([`Connection::offer_again`]). If that cannot be, nothing: the segment comes again, and will
+    /// be taken.
+    OfferAgain(Version),
 }
 
 /// Where and how a segment came.
@@ -53,6 +57,9 @@ impl Connection {
         if self.is_too_early(index, &segment) {
             return Answer::None;
         }
+        if let Some(version) = self.wants_to_offer_again(index, &segment) {
+            return Answer::OfferAgain(version);
+        }
         self.drop_unmappable(index, &mut segment);
         let payload_len = segment.payload.len();
         let timestamps = segment.options.timestamps;
@@ -70,10 +77,14 @@ impl Connection {
         self.note_sign_of_life(now, index);
         if arrival.established {
             self.subflow_synchronized(now, index);
-            self.subflow_handshake(now, index, &segment.options, window);
-        } else if !segment.flags.syn {
+            let bare = arrival.text.is_empty() && !arrival.fin;
+            self.subflow_handshake(now, index, &segment.options, bare, window);
+        } else if segment.flags.syn {
+            self.check_simultaneous_open(index);
+        } else {
             self.check_pre_established(index);
         }
+        self.check_first_data(now, index, &segment.options, &arrival);
         if self.is_plain() {
             self.process_plain(now, index, arrival, window);
         } else if !self.subflows[index].is_closed() && self.subflows[index].reset_with.is_none() {

@@ -1,6 +1,7 @@
 //! What goes out without data: DATA_FIN, options on acknowledgments of their own, acknowledgments.
 
 use super::Interfaces;
+use crate::base::config::Version;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side, Signal};
 use crate::mptcp::handshake::Session;
@@ -104,6 +105,27 @@ impl Connection {
         Some(transmit)
     }
 
+    /// The third packet of version 0, with both keys: data goes behind it, in segments of its own
+    /// (RFC 6824 §3.1). In version 1 the first data carries the keys itself.
+    pub(super) fn poll_third_ack(
+        &mut self,
+        now: Instant,
+        interfaces: &impl Interfaces,
+    ) -> Option<Transmit> {
+        let session = self.session()?;
+        let subflow = &self.subflows[0];
+        let first = session.version == Version::V0
+            && self.owes_third_ack(session)
+            && subflow.tcb.bytes_sent == 0
+            && subflow.tcb.ack.is_due_now()
+            && subflow.is_usable();
+        if !first {
+            return None;
+        }
+        let outgoing = subflow.tcb.bare_ack();
+        Some(self.send_ack(now, 0, outgoing, interfaces))
+    }
+
     pub(super) fn send_ack(
         &mut self,
         now: Instant,
@@ -124,7 +146,7 @@ impl Connection {
     }
 
     fn acknowledgment_option(&self, index: usize) -> Option<MptcpOption> {
-        let session = self.session()?;
+        let session = self.session().filter(|session| !session.assumed)?;
         match &self.subflows[index].role {
             Role::PreEstablished { hmac, .. } => Some(MptcpOption::Join(MpJoin::Ack {
                 hmac: hmac.for_ack(),
