@@ -356,8 +356,11 @@ impl Endpoint {
             }
             Effect::Closed(reason) => self.closed(now, id, reason),
             Effect::OpenSubflow { local, remote, .. } => {
-                // The path manager asks again if it did not work.
-                let _ = self.open_subflow(now, id, local, remote, false);
+                if self.open_subflow(now, id, local, remote, false).is_err()
+                    && let Some(entry) = self.connections.get_mut(id)
+                {
+                    entry.connection.path_failed(now, local, remote);
+                }
             }
             Effect::JoinRefused => self.stats.joins_refused += 1,
             Effect::Counted(counter) => self.counters.count(counter),

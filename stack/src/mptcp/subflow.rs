@@ -6,6 +6,7 @@ use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
+use crate::mptcp::signal_pace::SignalPace;
 use crate::tcp::receive_rtt::ReceiveRtt;
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
@@ -42,6 +43,15 @@ pub enum Role {
     Joined,
 }
 
+/// Why a subflow is being probed; one probe serves both.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProbeRequests {
+    /// The application has asked.
+    pub for_application: bool,
+    /// The peer has withdrawn the address (RFC 6824 §3.4.2).
+    pub for_removal: bool,
+}
+
 /// A subflow.
 #[derive(Debug)]
 pub struct Subflow {
@@ -63,6 +73,8 @@ pub struct Subflow {
     pub backup: bool,
     /// We ask the peer to send here only if no regular subflow works.
     pub ask_backup: bool,
+    /// It came to us with a SYN of the peer's.
+    pub opened_by_peer: bool,
     /// Mappings of sent bytes.
     pub sent: SentMappings,
     /// Mappings of received bytes.
@@ -81,6 +93,10 @@ pub struct Subflow {
     pub owes_data_fin: bool,
     /// Its interface is up.
     pub link_up: bool,
+    /// Who waits for the answer to a probe.
+    pub probes: ProbeRequests,
+    /// Acknowledgments that went out for their options only.
+    pub signal_pace: SignalPace,
     /// An RST is to be sent, with this reason in version 1; then it is closed.
     pub reset_with: Option<MpTcpRst>,
     /// Its end was told to the endpoint.
@@ -113,6 +129,7 @@ impl Subflow {
             remote_id: AddressId::INITIAL,
             backup: false,
             ask_backup: false,
+            opened_by_peer: false,
             sent: SentMappings::default(),
             received: ReceivedMappings::default(),
             stalled: false,
@@ -122,6 +139,8 @@ impl Subflow {
             heard_dss: false,
             owes_data_fin: false,
             link_up: true,
+            probes: ProbeRequests::default(),
+            signal_pace: SignalPace::default(),
             reset_with: None,
             forgotten: false,
             ever_established: false,

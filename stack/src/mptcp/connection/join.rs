@@ -118,11 +118,12 @@ impl Connection {
         let mut subflow = Subflow::new(id, request.tuple, request.interface, tcb, role);
         subflow.local_id = self
             .addresses
-            .add_local(request.tuple.local.ip())
+            .id_of_end(request.tuple.local)
             .unwrap_or(AddressId::INITIAL);
         // Whoever joins from an address need not be told of it.
         self.addresses.set_announced(request.tuple.local.ip());
         subflow.remote_id = request.remote_id;
+        subflow.opened_by_peer = true;
         subflow.backup = request.backup;
         self.subflows.push(subflow);
         id
@@ -264,7 +265,7 @@ impl Connection {
         subflow.role = Role::Joined;
         subflow.ever_established = true;
         let id = subflow.id;
-        self.failed_joins = 0;
+        self.path_proven(index);
         if let Some(session) = self.session_mut() {
             session.multipath = true;
         }

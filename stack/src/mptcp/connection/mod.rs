@@ -12,6 +12,7 @@
 //! | `timeouts` | deadlines |
 //! | `buffers` | how the buffers grow |
 //! | `liveness` | keepalive, probes, the time after which a silent peer is given up |
+//! | `signal_queue` | options that wait for an acknowledgment of their own |
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
 //! | `commands` | what the application asks for |
@@ -27,6 +28,7 @@ mod join;
 mod liveness;
 mod paths;
 mod receive;
+mod signal_queue;
 mod subflows;
 mod timeouts;
 mod transmit;
@@ -40,7 +42,7 @@ use super::data_receive::DataReceive;
 use super::data_send::DataSend;
 use super::handshake::{Answer, FallingBack, Offer, Protocol, Session};
 use super::key::HostKey;
-use super::path_manager::{AddressBook, FullMesh, PathManager};
+use super::path_manager::{AddressBook, Attempts, FullMesh, PathManager};
 use super::scheduler::{MinRtt, Scheduler};
 use super::state::{DataEvent, DataState};
 use super::subflow::{Role, Subflow};
@@ -54,6 +56,8 @@ use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
 use crate::wire::packet::FourTuple;
+use paths::Unechoed;
+use signal_queue::JustSaid;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -101,7 +105,7 @@ enum Side {
 }
 
 /// An option that goes out on an acknowledgment of its own or on any segment with room.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Signal {
     option: MptcpOption,
     /// Only on this subflow.
@@ -123,6 +127,8 @@ struct Deadlines {
     give_up: Option<Instant>,
     /// ADD_ADDR that were not echoed are sent again.
     announce: Option<Instant>,
+    /// A signal had to wait for a while.
+    signal: Option<Instant>,
 }
 
 /// Data sent again because no DATA_ACK came.
@@ -151,9 +157,13 @@ pub struct Connection {
     scheduler: Box<dyn Scheduler>,
     path_manager: Box<dyn PathManager>,
     addresses: AddressBook,
+    /// What came of attempts to open subflows.
+    attempts: Attempts,
     signals: VecDeque<Signal>,
-    /// Announcements that the peer has not echoed (version 1), and how often they were sent.
-    unechoed: Vec<(AddressId, IpAddr, u32)>,
+    /// The address signals of the last round trip.
+    just_said: JustSaid,
+    /// Announcements that the peer has not echoed (version 1).
+    unechoed: Vec<Unechoed>,
     deadlines: Deadlines,
     /// The repair that an expiry of the data-level timer has started.
     data_recovery: Option<DataRecovery>,
@@ -162,8 +172,6 @@ pub struct Connection {
     /// Expiries of the data-level timer without progress.
     data_backoff: u32,
     probe_backoff: u32,
-    /// Joins that failed since one succeeded.
-    failed_joins: u32,
     /// Our DATA_FIN is acknowledged: subflows are to be closed.
     close_subflows_wanted: bool,
     /// A subflow has closed: the list may be shortened.
@@ -271,14 +279,15 @@ impl Connection {
             scheduler: Box::new(MinRtt),
             path_manager: Box::new(FullMesh),
             addresses: AddressBook::new(tuple.local.ip(), tuple.remote),
+            attempts: Attempts::default(),
             signals: VecDeque::new(),
+            just_said: JustSaid::default(),
             unechoed: Vec::new(),
             deadlines: Deadlines::default(),
             data_recovery: None,
             data_waiting_since: None,
             data_backoff: 0,
             probe_backoff: 0,
-            failed_joins: 0,
             close_subflows_wanted: false,
             prune_wanted: false,
             effects: VecDeque::new(),

@@ -35,6 +35,7 @@ impl Connection {
             deadlines.paths,
             deadlines.give_up,
             deadlines.announce,
+            deadlines.signal,
         ];
         let subflows = self
             .subflows
@@ -77,6 +78,8 @@ impl Connection {
         if take_due(&mut self.deadlines.announce, now) {
             self.announce_again(now);
         }
+        // The turn that follows sends what has waited.
+        take_due(&mut self.deadlines.signal, now);
         if take_due(&mut self.deadlines.give_up, now) {
             let reason = if self.state.is_finished() {
                 CloseReason::Finished
