@@ -30,8 +30,8 @@ pub use base::config::{
     InterfaceConfig, Keepalive, SynCookies, Version,
 };
 pub use base::error::{
-    AbortError, CloseReason, ConnectError, ListenError, NetworkError, ReadError, SubflowError,
-    WriteError,
+    AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError, ReadError,
+    SubflowError, WriteError,
 };
 pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
 pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
@@ -39,4 +39,5 @@ pub use base::stats::EndpointStats;
 pub use base::time::Instant;
 pub use endpoint::{Endpoint, Event};
 pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+pub use mptcp::path_manager::{LocalAddress, RemoteAddress};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

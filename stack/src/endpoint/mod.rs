@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `mod` | the endpoint: input, output, getters |
 //! | `commands` | what the application asks for |
+//! | `addresses` | addresses and priorities, by hand |
 //! | `tuning` | settings of a connection that lives |
 //! | `incoming` | SYNs and strays |
 //! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
@@ -16,6 +17,7 @@
 //! | `icmp_errors` | whose segment an ICMP error is about |
 //! | `interfaces`, `listener`, `ports`, `isn`, `reset`, `secret` | as they say |
 
+mod addresses;
 mod commands;
 mod connections;
 mod demux;
@@ -123,6 +125,8 @@ pub struct Endpoint {
     demux: Demux,
     listeners: Listeners,
     connections: Connections,
+    /// What is announced to every peer.
+    announced: Vec<addresses::Announced>,
     /// Packets that belong to no connection.
     replies: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -145,6 +149,7 @@ impl Endpoint {
             interfaces: InterfaceTable::default(),
             listeners: Listeners::default(),
             connections: Connections::default(),
+            announced: Vec::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
             stats: EndpointStats::default(),
@@ -392,7 +397,9 @@ impl Endpoint {
         for address in usable {
             entry.connection.add_local_address(now, address);
         }
-        match entry.listener {
+        let listener = entry.listener;
+        self.announce_to(now, id);
+        match listener {
             None => self.tell(id, Event::Connected(id, protocol)),
             Some(listener) => {
                 if let Some(waiting) = self.listeners.get_mut(listener) {

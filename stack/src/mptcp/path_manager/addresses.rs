@@ -179,8 +179,8 @@ impl AddressBook {
     }
 
     /// A subflow to this address was established: it is the peer's without doubt.
-    pub fn set_remote_proven(&mut self, id: AddressId, address: SocketAddr) {
-        self.remote.set_proven(id, address);
+    pub fn set_remote_proven(&mut self, address: SocketAddr) {
+        self.remote.set_proven(address);
     }
 
     /// A subflow to this address could not be opened. Returns true if it must not be tried again

@@ -109,9 +109,9 @@ impl RemoteAddresses {
     }
 
     /// A subflow to this address was established.
-    pub fn set_proven(&mut self, id: AddressId, address: SocketAddr) {
+    pub fn set_proven(&mut self, address: SocketAddr) {
         for known in &mut self.known {
-            if known.id == id && known.address == address {
+            if known.address == address {
                 known.proven = true;
                 known.failed = false;
             }
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(remote.announce(id, end(101, 80), 8), Announced::Refreshed);
         assert!(!remote.known()[1].failed);
         // What has worked is the peer's, and so is the initial one.
-        remote.set_proven(id, end(101, 80));
+        remote.set_proven(end(101, 80));
         assert!(!remote.set_failed(end(101, 80)));
         assert!(!remote.set_failed(end(100, 80)));
         assert!(!remote.known()[1].failed);

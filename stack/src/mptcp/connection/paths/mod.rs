@@ -134,9 +134,8 @@ impl Connection {
 
     /// The peer proved its key on a subflow, so the address is its own.
     pub(super) fn path_proven(&mut self, index: usize) {
-        let subflow = &self.subflows[index];
-        self.addresses
-            .set_remote_proven(subflow.remote_id, subflow.tuple.remote);
+        let remote = self.subflows[index].tuple.remote;
+        self.addresses.set_remote_proven(remote);
     }
 
     /// A subflow is gone: its pair may be tried again after a pause, which grows with attempts that

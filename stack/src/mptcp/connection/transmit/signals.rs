@@ -9,7 +9,7 @@ use crate::mptcp::outgoing_options::{complete_acknowledgment, data_ack, of_segme
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
-use crate::wire::mptcp_option::{Dss, MpJoin, MptcpOption, WireMapping, WireSeq};
+use crate::wire::mptcp_option::{AddAddrForm, Dss, MpJoin, MptcpOption, WireMapping, WireSeq};
 use crate::wire::packet::Transmit;
 use crate::wire::tcp_option::OptionWriter;
 use smallvec::SmallVec;
@@ -108,9 +108,12 @@ impl Connection {
         }
         let subflow = &self.subflows[index];
         let pace = subflow.signal_pace.wait(now, subflow.tcb.rcv_nxt);
+        // The peer may not even know that this is MPTCP: the keys have to come first. But who has
+        // announced something knows them.
+        let keys_first = self.session().is_some_and(|s| self.owes_third_ack(s));
         let mut next: Option<Instant> = None;
         for (position, signal) in self.signals.iter().enumerate() {
-            if !subflow.may_carry(signal) {
+            if !subflow.may_carry(signal) || keys_first && needs_keys(&signal.option) {
                 continue;
             }
             // What ends a subflow is followed by nothing there that could be misunderstood.
@@ -224,6 +227,12 @@ const fn is_combinable(option: &MptcpOption) -> bool {
         option,
         MptcpOption::AddAddr(_) | MptcpOption::RemoveAddr(_) | MptcpOption::Prio(_)
     )
+}
+
+/// A peer that does not know our key yet can do nothing with it.
+fn needs_keys(option: &MptcpOption) -> bool {
+    let echo = matches!(option, MptcpOption::AddAddr(add) if add.form == AddAddrForm::V1Echo);
+    is_combinable(option) && !echo
 }
 
 impl Subflow {
