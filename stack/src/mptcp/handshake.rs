@@ -203,12 +203,19 @@ impl Answer {
     /// Reads the option of the third packet; `None` falls back to TCP.
     #[must_use]
     pub fn completed(&self, option: &MpCapable) -> Option<Session> {
-        let (sender, receiver) = match option.keys {
-            CapableKeys::Both { sender, receiver }
-            | CapableKeys::BothWithData {
-                sender, receiver, ..
-            } => (sender, receiver),
-            CapableKeys::None | CapableKeys::Sender(_) => return None,
+        let (sender, receiver) = match (option.keys, self.version) {
+            (CapableKeys::Both { sender, receiver }, _)
+            // RFC 8684 §3.1: only version 1 has the form for a third packet with data.
+            | (
+                CapableKeys::BothWithData {
+                    sender, receiver, ..
+                },
+                Version::V1,
+            ) => (sender, receiver),
+            (
+                CapableKeys::None | CapableKeys::Sender(_) | CapableKeys::BothWithData { .. },
+                _,
+            ) => return None,
         };
         let same_version = option.version == self.version.number();
         let expected = receiver == self.local.key

@@ -245,9 +245,13 @@ impl Scene {
         id: u8,
         backup: bool,
     ) -> usize {
-        let nonce = PeerSubflow::new(from, to, self.next_iss(), id).nonce;
-        let option = mp_join_syn(backup, id, self.peer.their_token(), nonce);
+        let option = mp_join_syn(backup, id, self.peer.their_token(), self.next_nonce());
         self.syn_from(from, to, id, &option)
+    }
+
+    /// The nonce of the peer's next subflow.
+    pub(crate) fn next_nonce(&self) -> u32 {
+        PeerSubflow::nonce_for(self.next_iss())
     }
 
     /// The last: the peer's third ACK with its HMAC.
