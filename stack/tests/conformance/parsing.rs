@@ -113,9 +113,9 @@ impl Noise {
     fn options(&mut self, most: u8) -> Vec<u8> {
         let len = self.byte() % (most + 1);
         let mut bytes: Vec<u8> = (0..len).map(|_| self.byte()).collect();
-        let whole = self.byte() % 2 == 0;
+        let whole = self.byte().is_multiple_of(2);
         if let [kind, length, third, ..] = bytes.as_mut_slice()
-            && self.byte() % 4 != 0
+            && !self.byte().is_multiple_of(4)
         {
             *kind = options::KIND;
             *length = if whole { len } else { *length % 41 };
