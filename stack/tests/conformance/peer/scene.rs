@@ -418,6 +418,10 @@ impl Scene {
         self.connection.expect("there is a connection")
     }
 
+    pub(crate) fn has_connection(&self) -> bool {
+        self.connection.is_some()
+    }
+
     pub(crate) fn set_connection(&mut self, connection: ConnectionId) {
         self.connection = Some(connection);
     }
