@@ -6,6 +6,8 @@
 //! | `receive` | a segment of a subflow arrives |
 //! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | the MP_CAPABLE handshake |
+//! | `offer_again` | a second attempt at it, with the other version |
+//! | `first_data` | what the first data decides |
 //! | `join` | the MP_JOIN handshake |
 //! | `resets` | MP_TCPRST: what we say with an RST, what the peer says, and which paths that closes |
 //! | `fallback` | when MPTCP is given up, and what that means for the bytes |
@@ -24,10 +26,12 @@ mod closing;
 mod commands;
 mod establish;
 mod fallback;
+mod first_data;
 mod health;
 mod icmp;
 mod join;
 mod liveness;
+mod offer_again;
 mod paths;
 mod receive;
 mod resets;
@@ -44,8 +48,7 @@ use join::CrossedJoin;
 
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
-use super::handshake::{Answer, Offer, Protocol, Session};
-use super::key::HostKey;
+use super::handshake::{Answer, Lesson, Offer, Protocol, Session};
 use super::path_manager::{AddressBook, FullMesh, PathManager};
 use super::scheduler::{MinRtt, Scheduler};
 use super::state::{DataEvent, DataState};
@@ -100,6 +103,8 @@ pub enum Effect {
     /// A peer's MP_JOIN was refused as whoever is at this address did not prove that it has the
     /// keys.
     JoinUnproven(IpAddr),
+    /// The answer to our SYN tells this of a peer and the path to it.
+    Learnt(SocketAddr, Lesson),
     /// Something happened that is counted for the whole host.
     Counted(MptcpCounter),
 }
@@ -155,6 +160,8 @@ pub struct Connection {
     config: ConnectionConfig,
     protocol: Protocol,
     token: Option<Token>,
+    /// Both keys were known at some time.
+    was_mptcp: bool,
     state: DataState,
     send: DataSend,
     receive: DataReceive,
@@ -206,25 +213,17 @@ pub struct InitialSubflow {
 }
 
 impl Connection {
-    /// A connection whose SYN is to be sent, with MP_CAPABLE if the settings say so.
+    /// A connection whose SYN is to be sent, with MP_CAPABLE if there is an offer.
     #[must_use]
     pub fn connect(
         id: ConnectionId,
         config: ConnectionConfig,
-        key: HostKey,
+        offer: Option<Offer>,
         initial: InitialSubflow,
     ) -> Self {
-        let protocol = if config.mptcp {
-            Protocol::Offered(Offer {
-                version: config.version,
-                local: key,
-                checksum: config.checksum,
-                on_syn: true,
-            })
-        } else {
-            Protocol::Plain
-        };
-        Self::new(id, Side::Initiator, config, protocol, key.idsn, initial)
+        let idsn = offer.as_ref().map_or(DataSeq(0), |offer| offer.local.idsn);
+        let protocol = offer.map_or(Protocol::Plain, Protocol::Offered);
+        Self::new(id, Side::Initiator, config, protocol, idsn, initial)
     }
 
     /// A connection made by a SYN; `answer` is there if it is answered with MP_CAPABLE.
@@ -276,6 +275,7 @@ impl Connection {
             config,
             protocol,
             token,
+            was_mptcp: false,
             state: DataState::Established,
             subflows: vec![Subflow::new(
                 SubflowId(0),
@@ -390,6 +390,7 @@ impl Connection {
     fn protocol_info(&self) -> ConnectionProtocol {
         match &self.protocol {
             Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
+            Protocol::Mptcp(session) if session.assumed => ConnectionProtocol::Negotiating,
             Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
             Protocol::FallingBack(falling) if !self.is_plain() => {
                 ConnectionProtocol::Mptcp(falling.session.version)

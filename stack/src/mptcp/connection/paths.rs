@@ -52,7 +52,7 @@ impl Connection {
     pub(super) fn update_paths_soon(&mut self, now: Instant) {
         let ready = self
             .session()
-            .is_some_and(|session| session.confirmed || self.side == Side::Listener);
+            .is_some_and(|s| s.confirmed || (self.side == Side::Listener && !s.assumed));
         if !ready || self.closed.is_some() {
             return;
         }

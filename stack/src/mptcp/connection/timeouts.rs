@@ -6,7 +6,6 @@ use crate::base::error::CloseReason;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
-use crate::mptcp::handshake::Protocol;
 use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::expiry::Expired;
@@ -114,11 +113,8 @@ impl Connection {
         let state = subflow.tcb.state;
         match (state, &subflow.role) {
             (TcpState::SynSent | TcpState::SynReceived, Role::Initial) => {
-                if let Protocol::Offered(offer) = &mut self.protocol
-                    && expiries >= self.config.syn_tries_with_mptcp
-                {
-                    // RFC 6824 §3.1: the path may drop SYNs with unknown options.
-                    offer.on_syn = false;
+                if expiries >= self.config.syn_tries_with_mptcp {
+                    self.leave_option_off_syn();
                 }
                 if state == TcpState::SynReceived && expiries >= MAX_SYN_ACK_TRIES {
                     self.give_up_subflow(now, index);

@@ -88,6 +88,8 @@ fn session(version: Version, checksum: bool, long_data_ack: bool) -> Session {
         remote: HostKey::new(version, Key(0xfedc_ba98_7654_3210)),
         checksum,
         deny_join_initial: false,
+        refuse_join_initial: false,
+        assumed: false,
         confirmed: true,
         multipath: false,
         long_data_ack,

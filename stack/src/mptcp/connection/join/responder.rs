@@ -97,6 +97,9 @@ impl Connection {
         if self.session().is_none() || self.closed.is_some() {
             return Err(JoinRefusal::Early);
         }
+        if self.refuses_join_to(local) {
+            return Err(JoinRefusal::InitialAddress);
+        }
         self.judge_port(local)?;
         self.make_room_for_join(now)?;
         self.addresses

@@ -1,6 +1,7 @@
 //! What goes out without data: DATA_FIN, options on acknowledgments of their own, acknowledgments.
 
 use super::Interfaces;
+use crate::base::config::Version;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side, Signal};
@@ -110,6 +111,27 @@ impl Connection {
         Some(transmit)
     }
 
+    /// The third packet of version 0, with both keys: data goes behind it, in segments of its own
+    /// (RFC 6824 §3.1). In version 1 the first data carries the keys itself.
+    pub(super) fn poll_third_ack(
+        &mut self,
+        now: Instant,
+        interfaces: &impl Interfaces,
+    ) -> Option<Transmit> {
+        let session = self.session()?;
+        let subflow = &self.subflows[0];
+        let first = session.version == Version::V0
+            && self.owes_third_ack(session)
+            && subflow.tcb.bytes_sent == 0
+            && subflow.tcb.ack.is_due_now()
+            && subflow.is_usable();
+        if !first {
+            return None;
+        }
+        let outgoing = subflow.tcb.bare_ack();
+        Some(self.send_ack(now, 0, outgoing, interfaces))
+    }
+
     pub(super) fn send_ack(
         &mut self,
         now: Instant,
@@ -179,7 +201,9 @@ impl Connection {
 
     /// The DATA_ACK, unless the peer has stopped mapping what it sends.
     fn data_ack_wanted(&self) -> Option<WireSeq> {
-        let session = self.receiving_session()?;
+        let session = self
+            .receiving_session()
+            .filter(|session| !session.assumed)?;
         Some(data_ack(session, self.receive.data_ack()))
     }
 }
