@@ -13,17 +13,17 @@ use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, InitialSubflow};
 use crate::mptcp::key::HostKey;
 use crate::tcp::tcb::Tcb;
-use crate::wire::mptcp_option::{Key, Nonce};
+use crate::wire::mptcp_option::Key;
 use crate::wire::packet::FourTuple;
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// The local end of a new subflow.
-struct LocalEnd {
-    tuple: FourTuple,
-    interface: InterfaceId,
+pub(super) struct LocalEnd {
+    pub(super) tuple: FourTuple,
+    pub(super) interface: InterfaceId,
     /// Where the sequence numbers of the connection before it ended.
-    after: Option<SeqNum>,
+    pub(super) after: Option<SeqNum>,
 }
 
 impl Endpoint {
@@ -224,45 +224,6 @@ impl Endpoint {
         }
     }
 
-    /// Opens a further subflow from a local address to a remote one.
-    ///
-    /// # Errors
-    /// The connection cannot take one now, or the addresses do not work.
-    pub fn open_subflow(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        local: IpAddr,
-        remote: SocketAddr,
-        backup: bool,
-    ) -> Result<SubflowId, SubflowError> {
-        let entry = self
-            .connections
-            .get(connection)
-            .ok_or(SubflowError::UnknownConnection)?;
-        if !entry.connection.can_open_subflow() {
-            return Err(SubflowError::NotMultipath);
-        }
-        let config = entry.connection.config().clone();
-        let LocalEnd {
-            tuple,
-            interface,
-            after,
-        } = self.choose_local(now, Some(SocketAddr::new(local, 0)), remote)?;
-        let nonce = Nonce(self.rng.next_u32());
-        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config, after));
-        let entry = self
-            .connections
-            .get_mut(connection)
-            .ok_or(SubflowError::UnknownConnection)?;
-        let id = entry
-            .connection
-            .open_subflow(tuple, interface, tcb, nonce, backup);
-        self.demux.insert(tuple, connection, id);
-        self.connections.mark_ready(connection);
-        Ok(id)
-    }
-
     /// Closes a subflow in order; what it had not delivered goes to the others.
     ///
     /// # Errors
@@ -284,7 +245,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Asks the peer to treat a subflow as backup or as regular (MP_PRIO), and does so itself.
+    /// Asks the peer to treat a subflow as backup or as regular (MP_PRIO), and does so itself if
+    /// `ConnectionConfig::backup_binds_both` says so.
     ///
     /// # Errors
     /// There is no such connection, or no such established subflow of an MPTCP connection.
@@ -311,7 +273,7 @@ impl Endpoint {
     ///
     /// Where there is none, the port of a connection in TIME-WAIT serves if timestamps keep the
     /// two apart (see `tcp::time_wait`).
-    fn choose_local(
+    pub(super) fn choose_local(
         &mut self,
         now: Instant,
         wanted: Option<SocketAddr>,

@@ -9,6 +9,7 @@
 //! | `commands` | what the application asks for |
 //! | `tuning` | settings of a connection that lives |
 //! | `incoming` | SYNs and strays |
+//! | `joins`, `join_limits` | SYNs with MP_JOIN, joins of our own, and how many may fail |
 //! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
 //! | `time_wait` | connections in TIME-WAIT that make way |
 //! | `connections` | the table of connections, turns and deadlines |
@@ -23,6 +24,8 @@ mod icmp_errors;
 mod incoming;
 mod interfaces;
 mod isn;
+mod join_limits;
+mod joins;
 mod listener;
 mod ports;
 mod reset;
@@ -49,6 +52,7 @@ use connections::Connections;
 use demux::Demux;
 use interfaces::InterfaceTable;
 use isn::IsnGenerator;
+use join_limits::FailedJoins;
 use listener::Listeners;
 use ports::PortSelector;
 use reset::Offence;
@@ -119,6 +123,7 @@ pub struct Endpoint {
     isn: IsnGenerator,
     ports: PortSelector,
     cookies: Cookies,
+    failed_joins: FailedJoins,
     interfaces: InterfaceTable,
     demux: Demux,
     listeners: Listeners,
@@ -140,6 +145,7 @@ impl Endpoint {
             ports: PortSelector::new(&mut rng, config.ephemeral_ports),
             demux: Demux::new(&mut rng, config.ephemeral_ports),
             cookies: Cookies::new(&mut rng),
+            failed_joins: FailedJoins::new(config.failed_joins),
             config,
             rng,
             interfaces: InterfaceTable::default(),
@@ -352,14 +358,24 @@ impl Endpoint {
             }
             Effect::FellBack => {
                 self.stats.fallbacks += 1;
+                self.forget_token(id);
                 self.tell(id, Event::FellBack(id));
             }
             Effect::Closed(reason) => self.closed(now, id, reason),
-            Effect::OpenSubflow { local, remote, .. } => {
+            Effect::OpenSubflow {
+                local,
+                remote,
+                backup,
+                ..
+            } => {
                 // The path manager asks again if it did not work.
-                let _ = self.open_subflow(now, id, local, remote, false);
+                let _ = self.open_subflow(now, id, local, remote, backup);
             }
             Effect::JoinRefused => self.stats.joins_refused += 1,
+            Effect::JoinUnproven(source) => {
+                self.stats.joins_refused += 1;
+                self.failed_joins.note(now, source);
+            }
             Effect::Counted(counter) => self.counters.count(counter),
         }
     }
@@ -402,12 +418,10 @@ impl Endpoint {
     }
 
     fn closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
+        self.forget_token(id);
         let Some(entry) = self.connections.get_mut(id) else {
             return;
         };
-        if let Some(token) = entry.connection.token() {
-            self.demux.remove_token(token, id);
-        }
         if let Some(listener) = entry.listener
             && !entry.established
         {
@@ -424,11 +438,17 @@ impl Endpoint {
         self.tell(id, Event::Closed(id, reason));
     }
 
+    /// Nobody can join the connection any more.
+    fn forget_token(&mut self, id: ConnectionId) {
+        let entry = self.connections.get(id);
+        if let Some(token) = entry.and_then(|entry| entry.connection.token()) {
+            self.demux.remove_token(token, id);
+        }
+    }
+
     fn forget(&mut self, id: ConnectionId) {
+        self.forget_token(id);
         if let Some(entry) = self.connections.get(id) {
-            if let Some(token) = entry.connection.token() {
-                self.demux.remove_token(token, id);
-            }
             for tuple in entry.connection.tuples().collect::<Vec<_>>() {
                 if let Some((owner, subflow)) = self.demux.subflow(&tuple)
                     && owner == id
