@@ -65,6 +65,12 @@ impl DataReceive {
         self.first = idsn + 1;
     }
 
+    /// The DSN of an offset.
+    #[must_use]
+    pub fn dsn(&self, offset: u64) -> DataSeq {
+        self.first + offset
+    }
+
     /// The next DSN expected: what a DATA_ACK says. A DATA_FIN that was reached counts.
     #[must_use]
     pub fn data_ack(&self) -> DataSeq {
@@ -102,7 +108,18 @@ impl DataReceive {
 
     /// Takes bytes of a subflow. What is old or beyond the window is dropped, and of bytes that
     /// come twice the first copy counts (protocol reference 3.6, step 5).
-    pub fn place_bytes(&mut self, dsn: DataSeq, mut bytes: Bytes) -> Placed {
+    pub fn place_bytes(&mut self, dsn: DataSeq, bytes: Bytes) -> Placed {
+        let acceptable = self.window.acceptable(self.place());
+        self.place_before(acceptable, dsn, bytes)
+    }
+
+    /// The same of bytes without mappings: the subflow's window is the only one they have, and what
+    /// it has let in is acknowledged already.
+    pub fn place_unmapped(&mut self, dsn: DataSeq, bytes: Bytes) -> Placed {
+        self.place_before(u64::MAX, dsn, bytes)
+    }
+
+    fn place_before(&mut self, limit: u64, dsn: DataSeq, mut bytes: Bytes) -> Placed {
         let next = self.assembler.next_offset();
         let ahead = dsn.distance_from(self.rcv_nxt());
         let mut offset = next.wrapping_add_signed(ahead);
@@ -114,10 +131,7 @@ impl DataReceive {
             bytes.advance(old);
             offset = next;
         }
-        let limit = self
-            .fin
-            .unwrap_or(u64::MAX)
-            .min(self.window.acceptable(self.place()));
+        let limit = self.fin.unwrap_or(u64::MAX).min(limit);
         bytes.truncate(saturating_usize(limit.saturating_sub(offset)));
         if bytes.is_empty() {
             return Placed::Refused;
@@ -151,6 +165,14 @@ impl DataReceive {
         if ahead >= 0 {
             let end = self.assembler.next_offset() + ahead.unsigned_abs();
             self.fin.get_or_insert(end);
+        }
+    }
+
+    /// An announced end that was not reached does not count any more: without mappings the
+    /// subflow's FIN is the end.
+    pub fn forget_fin(&mut self) {
+        if !self.fin_reached {
+            self.fin = None;
         }
     }
 

@@ -19,14 +19,30 @@ pub enum ConnectionProtocol {
     Tcp,
 }
 
+/// The directions of a connection that are plain TCP: from the start, or since the fallback of
+/// RFC 6824 §3.6 and RFC 8684 §3.7, which takes each direction at its own moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlainDirections {
+    /// Neither, or the handshake has not decided yet.
+    Neither,
+    /// Ours: what we send has no mappings any more.
+    Sending,
+    /// The peer's: what we receive has none.
+    Receiving,
+    /// Both.
+    Both,
+}
+
 /// A connection at one moment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
     /// The connection.
     pub id: ConnectionId,
-    /// What it speaks.
+    /// What it speaks: MPTCP as long as one direction does.
     pub protocol: ConnectionProtocol,
+    /// The directions that are plain TCP.
+    pub plain: PlainDirections,
     /// DSS checksums are in use.
     pub checksum: bool,
     /// Local address of the initial subflow.
@@ -82,6 +98,8 @@ pub struct SubflowInfo {
     pub reset_reason: Option<MpTcpRst>,
     /// Its path does not answer at the moment: no new data goes there.
     pub stalled: bool,
+    /// So for several timeouts: nothing will go there until something gets through.
+    pub stale: bool,
     /// Payload bytes sent, retransmissions not counted.
     pub bytes_sent: u64,
     /// Payload bytes received in order.

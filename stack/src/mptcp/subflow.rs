@@ -4,8 +4,11 @@ use super::key::JoinHmac;
 use super::mapping::{ReceivedMappings, SentMappings};
 use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
+use crate::base::seq::DataSeq;
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
+use crate::mptcp::path_health::PathHealth;
+use crate::mptcp::signal_pace::SignalPace;
 use crate::tcp::receive_rtt::ReceiveRtt;
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
@@ -42,6 +45,15 @@ pub enum Role {
     Joined,
 }
 
+/// Why a subflow is being probed; one probe serves both.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProbeRequests {
+    /// The application has asked.
+    pub for_application: bool,
+    /// The peer has withdrawn the address (RFC 6824 §3.4.2).
+    pub for_removal: bool,
+}
+
 /// A subflow.
 #[derive(Debug)]
 pub struct Subflow {
@@ -66,12 +78,23 @@ pub struct Subflow {
     pub ask_backup: bool,
     /// We do so ourselves, by our own policy.
     pub own_backup: bool,
+    /// It came to us with a SYN of the peer's.
+    pub opened_by_peer: bool,
     /// Mappings of sent bytes.
     pub sent: SentMappings,
     /// Mappings of received bytes.
     pub received: ReceivedMappings,
-    /// The path does not answer: a retransmission timeout, and no acknowledgment since.
-    pub stalled: bool,
+    /// Whether its path is counted on.
+    pub health: PathHealth,
+    /// Periods of the data-level timer in which the oldest byte was on its way here, since it last
+    /// delivered anything.
+    pub data_timeouts: u32,
+    /// How often it became stale since it last delivered anything.
+    pub times_stale: u32,
+    /// When a stale path gets another chance.
+    pub retry_at: Option<Instant>,
+    /// What is being repaired at the data level was sent here, and came to nothing.
+    pub is_avoided: bool,
     /// Window probes since the last segment that came back.
     pub unanswered_probes: u32,
     /// When the first of them was sent.
@@ -84,8 +107,14 @@ pub struct Subflow {
     pub owes_data_fin: bool,
     /// Its interface is up.
     pub link_up: bool,
+    /// Who waits for the answer to a probe.
+    pub probes: ProbeRequests,
+    /// Acknowledgments that went out for their options only.
+    pub signal_pace: SignalPace,
     /// An RST is to be sent, with this reason in version 1; then it is closed.
     pub reset_with: Option<MpTcpRst>,
+    /// A checksum was wrong at this DSN: the RST says so with MP_FAIL (RFC 6824 §3.6).
+    pub failed_at: Option<DataSeq>,
     /// Why the peer has reset it (version 1).
     pub reset_reason: Option<MpTcpRst>,
     /// It ended for a reason that passes: its path may be tried again.
@@ -121,16 +150,24 @@ impl Subflow {
             backup: false,
             ask_backup: false,
             own_backup: false,
+            opened_by_peer: false,
             sent: SentMappings::default(),
             received: ReceivedMappings::default(),
-            stalled: false,
+            health: PathHealth::Working,
+            data_timeouts: 0,
+            times_stale: 0,
+            retry_at: None,
+            is_avoided: false,
             unanswered_probes: 0,
             probed_since: None,
             receive_rtt: ReceiveRtt::default(),
             heard_dss: false,
             owes_data_fin: false,
             link_up: true,
+            probes: ProbeRequests::default(),
+            signal_pace: SignalPace::default(),
             reset_with: None,
+            failed_at: None,
             reset_reason: None,
             end_is_transient: false,
             forgotten: false,
@@ -152,6 +189,12 @@ impl Subflow {
         self.own_backup = backup && binds_both;
     }
 
+    /// Its path does not answer, or swallows data: nothing that matters goes there.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.health != PathHealth::Working
+    }
+
     /// It is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -171,7 +214,7 @@ impl Subflow {
     pub fn is_usable(&self) -> bool {
         self.is_established()
             && self.link_up
-            && !self.stalled
+            && self.health == PathHealth::Working
             && self.tcb.fin == crate::tcp::tcb::Fin::Open
     }
 
@@ -202,11 +245,12 @@ impl Subflow {
             local_id: self.local_id,
             remote_id: self.remote_id,
             state: self.tcb.state,
+            stalled: self.health != PathHealth::Working || !self.link_up,
+            stale: self.health == PathHealth::Stale,
             backup: self.is_backup(),
             backup_asked_by_peer: self.backup,
             backup_asked_by_us: self.ask_backup,
             reset_reason: self.reset_reason,
-            stalled: self.stalled || !self.link_up,
             bytes_sent: self.tcb.bytes_sent,
             bytes_received: self.tcb.bytes_received,
             retransmissions: self.tcb.counters.retransmissions,

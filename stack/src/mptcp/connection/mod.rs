@@ -6,13 +6,17 @@
 //! | `receive` | a segment of a subflow arrives |
 //! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | the MP_CAPABLE handshake |
+//! | `offer_again` | a second attempt at it, with the other version |
+//! | `first_data` | what the first data decides |
 //! | `join` | the MP_JOIN handshake |
 //! | `resets` | MP_TCPRST: what we say with an RST, what the peer says, and which paths that closes |
-//! | `fallback` | from MPTCP back to plain TCP |
+//! | `fallback` | when MPTCP is given up, and what that means for the bytes |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
 //! | `buffers` | how the buffers grow |
+//! | `health` | paths that stall, and those that are stale |
 //! | `liveness` | keepalive, probes, the time after which a silent peer is given up |
+//! | `signal_queue` | options that wait for an acknowledgment of their own |
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
 //! | `commands` | what the application asks for |
@@ -23,12 +27,16 @@ mod closing;
 mod commands;
 mod establish;
 mod fallback;
+mod first_data;
+mod health;
 mod icmp;
 mod join;
 mod liveness;
+mod offer_again;
 mod paths;
 mod receive;
 mod resets;
+mod signal_queue;
 mod subflows;
 mod timeouts;
 mod transmit;
@@ -42,9 +50,8 @@ use join::CrossedJoin;
 
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
-use super::handshake::{Answer, FallingBack, Offer, Protocol, Session};
-use super::key::HostKey;
-use super::path_manager::{AddressBook, FullMesh, PathManager};
+use super::handshake::{Answer, Lesson, Offer, Protocol, Session};
+use super::path_manager::{AddressBook, Attempts, FullMesh, PathManager};
 use super::scheduler::{MinRtt, Scheduler};
 use super::state::{DataEvent, DataState};
 use super::subflow::{Role, Subflow};
@@ -54,10 +61,12 @@ use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::DataSeq;
 use crate::base::time::Instant;
-use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
 use crate::wire::packet::FourTuple;
+use paths::Unechoed;
+use signal_queue::JustSaid;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -98,6 +107,8 @@ pub enum Effect {
     /// A peer's MP_JOIN was refused as whoever is at this address did not prove that it has the
     /// keys.
     JoinUnproven(IpAddr),
+    /// The answer to our SYN tells this of a peer and the path to it.
+    Learnt(SocketAddr, Lesson),
     /// Something happened that is counted for the whole host.
     Counted(MptcpCounter),
 }
@@ -110,7 +121,7 @@ enum Side {
 }
 
 /// An option that goes out on an acknowledgment of its own or on any segment with room.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Signal {
     option: MptcpOption,
     /// Only on this subflow.
@@ -132,6 +143,10 @@ struct Deadlines {
     give_up: Option<Instant>,
     /// ADD_ADDR that were not echoed are sent again.
     announce: Option<Instant>,
+    /// MP_FAIL that was not answered is sent again, or nobody waits for the answer any more.
+    fail: Option<Instant>,
+    /// A signal had to wait for a while.
+    signal: Option<Instant>,
 }
 
 /// Data sent again because no DATA_ACK came.
@@ -151,6 +166,8 @@ pub struct Connection {
     config: ConnectionConfig,
     protocol: Protocol,
     token: Option<Token>,
+    /// Both keys were known at some time.
+    was_mptcp: bool,
     state: DataState,
     send: DataSend,
     receive: DataReceive,
@@ -160,9 +177,13 @@ pub struct Connection {
     scheduler: Box<dyn Scheduler>,
     path_manager: Box<dyn PathManager>,
     addresses: AddressBook,
+    /// What came of attempts to open subflows.
+    attempts: Attempts,
     signals: VecDeque<Signal>,
-    /// Announcements that the peer has not echoed (version 1), and how often they were sent.
-    unechoed: Vec<(AddressId, IpAddr, u32)>,
+    /// The address signals of the last round trip.
+    just_said: JustSaid,
+    /// Announcements that the peer has not echoed (version 1).
+    unechoed: Vec<Unechoed>,
     deadlines: Deadlines,
     /// The repair that an expiry of the data-level timer has started.
     data_recovery: Option<DataRecovery>,
@@ -171,8 +192,6 @@ pub struct Connection {
     /// Expiries of the data-level timer without progress.
     data_backoff: u32,
     probe_backoff: u32,
-    /// Joins that failed since one succeeded.
-    failed_joins: u32,
     /// Joins that met one of the peer, to be tried again.
     crossed: Vec<CrossedJoin>,
     /// Paths that the peer has closed for good.
@@ -202,25 +221,17 @@ pub struct InitialSubflow {
 }
 
 impl Connection {
-    /// A connection whose SYN is to be sent, with MP_CAPABLE if the settings say so.
+    /// A connection whose SYN is to be sent, with MP_CAPABLE if there is an offer.
     #[must_use]
     pub fn connect(
         id: ConnectionId,
         config: ConnectionConfig,
-        key: HostKey,
+        offer: Option<Offer>,
         initial: InitialSubflow,
     ) -> Self {
-        let protocol = if config.mptcp {
-            Protocol::Offered(Offer {
-                version: config.version,
-                local: key,
-                checksum: config.checksum,
-                on_syn: true,
-            })
-        } else {
-            Protocol::Plain
-        };
-        Self::new(id, Side::Initiator, config, protocol, key.idsn, initial)
+        let idsn = offer.as_ref().map_or(DataSeq(0), |offer| offer.local.idsn);
+        let protocol = offer.map_or(Protocol::Plain, Protocol::Offered);
+        Self::new(id, Side::Initiator, config, protocol, idsn, initial)
     }
 
     /// A connection made by a SYN; `answer` is there if it is answered with MP_CAPABLE.
@@ -272,6 +283,7 @@ impl Connection {
             config,
             protocol,
             token,
+            was_mptcp: false,
             state: DataState::Established,
             subflows: vec![Subflow::new(
                 SubflowId(0),
@@ -284,14 +296,15 @@ impl Connection {
             scheduler: Box::new(MinRtt),
             path_manager: Box::new(FullMesh),
             addresses: AddressBook::new(tuple.local.ip(), tuple.remote),
+            attempts: Attempts::default(),
             signals: VecDeque::new(),
+            just_said: JustSaid::default(),
             unechoed: Vec::new(),
             deadlines: Deadlines::default(),
             data_recovery: None,
             data_waiting_since: None,
             data_backoff: 0,
             probe_backoff: 0,
-            failed_joins: 0,
             crossed: Vec::new(),
             prohibited_paths: Vec::new(),
             close_subflows_wanted: false,
@@ -341,7 +354,16 @@ impl Connection {
         ConnectionInfo {
             id: self.id,
             protocol: self.protocol_info(),
-            checksum: self.session().is_some_and(|session| session.checksum),
+            plain: match (self.protocol.sends_plain(), self.protocol.receives_plain()) {
+                (false, false) => PlainDirections::Neither,
+                (true, false) => PlainDirections::Sending,
+                (false, true) => PlainDirections::Receiving,
+                (true, true) => PlainDirections::Both,
+            },
+            checksum: self
+                .protocol
+                .session()
+                .is_some_and(|session| session.checksum),
             local: initial.local,
             remote: initial.remote,
             bytes_written: self.send.end(),
@@ -377,11 +399,17 @@ impl Connection {
     fn protocol_info(&self) -> ConnectionProtocol {
         match &self.protocol {
             Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
+            Protocol::Mptcp(session) if session.assumed => ConnectionProtocol::Negotiating,
             Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
+            Protocol::FallingBack(falling) if !self.is_plain() => {
+                ConnectionProtocol::Mptcp(falling.session.version)
+            }
             Protocol::FallingBack(_) | Protocol::Plain => ConnectionProtocol::Tcp,
         }
     }
 
+    /// MPTCP, in both directions and without any sign of its end. What concerns one direction asks
+    /// for [`Self::sending_session`] or [`Self::receiving_session`] instead.
     fn session(&self) -> Option<&Session> {
         match &self.protocol {
             Protocol::Mptcp(session) => Some(session),
@@ -402,8 +430,21 @@ impl Connection {
         }
     }
 
+    /// What we send is mapped, and waits for DATA_ACKs.
+    fn sending_session(&self) -> Option<&Session> {
+        let session = self.protocol.session();
+        session.filter(|_| self.protocol.sending().is_none())
+    }
+
+    /// The peer maps what it sends, as far as we know, and waits for DATA_ACKs.
+    fn receiving_session(&self) -> Option<&Session> {
+        let session = self.protocol.session();
+        session.filter(|_| self.protocol.acknowledges_data())
+    }
+
+    /// Plain TCP in both directions.
     fn is_plain(&self) -> bool {
-        matches!(self.protocol, Protocol::FallingBack(_) | Protocol::Plain)
+        self.protocol.sends_plain() && self.protocol.receives_plain()
     }
 
     fn version(&self) -> Option<Version> {
@@ -411,19 +452,15 @@ impl Connection {
             Protocol::Offered(offer) => Some(offer.version),
             Protocol::Answered(answer) => Some(answer.version),
             Protocol::Mptcp(session) => Some(session.version),
-            Protocol::FallingBack(_) | Protocol::Plain => None,
+            Protocol::FallingBack(falling) => Some(falling.session.version),
+            Protocol::Plain => None,
         }
     }
 
     /// What the options of a data segment are sized by: also while falling back, as the infinite
     /// mapping takes room.
     fn sizing_session(&self) -> Option<&Session> {
-        match &self.protocol {
-            Protocol::Mptcp(session) | Protocol::FallingBack(FallingBack { session, .. }) => {
-                Some(session)
-            }
-            Protocol::Offered(_) | Protocol::Answered(_) | Protocol::Plain => None,
-        }
+        self.protocol.session()
     }
 
     /// Position of a subflow; ids ascend.

@@ -1,9 +1,13 @@
 //! Opening, losing and closing subflows, and sending their data elsewhere.
 
+use super::health::Moved;
 use super::{Connection, Effect};
 use crate::base::error::CloseReason;
 use crate::base::id::{InterfaceId, SubflowId};
-use crate::base::time::{Duration, Instant};
+use crate::base::mptcp_counters::MptcpCounter;
+use crate::base::time::Instant;
+use crate::mptcp::fallback::Step;
+use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
@@ -13,10 +17,6 @@ use crate::wire::tcp_option::TcpOptions;
 
 /// Closed subflows that stay listed.
 const MAX_CLOSED_SUBFLOWS: usize = 32;
-/// First wait after a join failed; it doubles each time (protocol reference 3.12).
-const JOIN_RETRY: Duration = Duration::from_secs(1);
-/// And never becomes longer than this.
-const MAX_JOIN_RETRY: Duration = Duration::from_secs(60);
 
 impl Connection {
     /// The TCP connection of a subflow in TIME-WAIT.
@@ -82,6 +82,11 @@ impl Connection {
 
     /// A valid RST arrived on a subflow.
     pub(super) fn reset_received(&mut self, now: Instant, index: usize, options: &TcpOptions) {
+        self.step(Step::ForgetFailure);
+        let failed = |option: &MptcpOption| matches!(option, MptcpOption::Fail(_));
+        if self.protocol.session().is_some() && options.mptcp.iter().any(failed) {
+            self.count(MptcpCounter::MpFailRx);
+        }
         self.note_reset_reason(index, options);
         let fastclose = self.session().is_some_and(|session| {
             let key = session.local.key;
@@ -120,33 +125,23 @@ impl Connection {
             return;
         }
         subflow.forgotten = true;
-        let (id, tuple, remote_id) = (subflow.id, subflow.tuple, subflow.remote_id);
-        // The peer's words are about the one path; without words the address itself may be wrong.
-        let address_is_good = subflow.end_is_transient || subflow.reset_reason.is_some();
-        let failed_join = matches!(
-            subflow.role,
-            Role::Joining { .. } | Role::PreEstablished { .. }
-        );
+        // What it held may come again on another subflow.
+        self.step(Step::ForgetFailure);
+        let subflow = &mut self.subflows[index];
+        let (id, tuple) = (subflow.id, subflow.tuple);
         self.prune_wanted = true;
         self.effects.push_back(Effect::SubflowClosed(id, tuple));
-        self.move_data_away(now, index);
+        self.move_data_away(now, index, Moved::All);
         let subflow = &mut self.subflows[index];
         subflow.sent.clear();
         subflow.received.clear();
-        if failed_join {
-            self.failed_joins += 1;
-            if !address_is_good {
-                self.addresses.set_remote_failed_if_announced(remote_id);
-            }
-        }
+        self.path_ended(now, index);
         self.signals.retain(|signal| signal.on != Some(id));
         if self.closed.is_some() {
             return;
         }
         if self.subflows.iter().all(|subflow| subflow.is_closed()) {
             self.all_subflows_closed(now);
-        } else {
-            self.retry_paths_later(now);
         }
     }
 
@@ -161,40 +156,6 @@ impl Connection {
             self.deadlines
                 .give_up
                 .get_or_insert(now + self.config.close_timeout);
-            self.retry_paths_later(now);
-        }
-    }
-
-    /// Asks the path manager again after a pause that grows with failed attempts.
-    fn retry_paths_later(&mut self, now: Instant) {
-        if self.session().is_none() {
-            return;
-        }
-        let pause = JOIN_RETRY
-            .saturating_mul(1 << self.failed_joins.min(6))
-            .min(MAX_JOIN_RETRY);
-        self.deadlines.paths.get_or_insert(now + pause);
-    }
-
-    /// What this subflow carries and the peer has not at the data level goes to the others
-    /// (RFC 6824 §3.3.6). The subflow's own obligation stays.
-    pub(super) fn move_data_away(&mut self, now: Instant, index: usize) {
-        if self.session().is_none() {
-            return;
-        }
-        for mapping in self.subflows[index].sent.iter() {
-            self.send.reinject(mapping.range());
-        }
-        self.arm_data_timer(now);
-    }
-
-    /// The retransmission timer of a subflow expired: its path may be broken.
-    pub(super) fn subflow_timed_out(&mut self, now: Instant, index: usize) {
-        let others = self.has_other_usable(index);
-        let subflow = &mut self.subflows[index];
-        // Only the first timeout moves its data: what it has sent since then went nowhere else.
-        if others && subflow.is_established() && !core::mem::replace(&mut subflow.stalled, true) {
-            self.move_data_away(now, index);
         }
     }
 
@@ -228,11 +189,11 @@ impl Connection {
             subflow.link_up = up;
             let address = subflow.tuple.local.ip();
             if up {
-                subflow.stalled = false;
                 subflow.tcb.resume(now);
+                self.path_event(now, index, PathEvent::Retry);
             } else {
                 subflow.tcb.pause();
-                self.move_data_away(now, index);
+                self.move_data_away(now, index, Moved::Unacknowledged);
             }
             self.addresses.set_local_up(address, up);
             self.update_paths_soon(now);

@@ -37,6 +37,17 @@ pub struct ReceivedMappings {
     fin: Option<DataSeq>,
     /// A mapping was ever added.
     seen: bool,
+    /// In-order bytes from the beginning of a mapping on whose checksum is wrong.
+    held: Held,
+    /// Both sides have agreed to fall back: checksums are not looked at any more.
+    unverified: bool,
+}
+
+/// Bytes that follow each other without a gap.
+#[derive(Debug, Default)]
+struct Held {
+    pieces: VecDeque<(SeqNum, Bytes)>,
+    len: usize,
 }
 
 /// The beginning of a mapping that can only be used as a whole.
@@ -153,7 +164,8 @@ impl ReceivedMappings {
     /// where it is known already.
     ///
     /// # Errors
-    /// A checksum is wrong: nothing of that mapping comes out. Or there are too many bytes that
+    /// A checksum is wrong: nothing of that mapping comes out, and all of `bytes` behind what came
+    /// out of it is held. Or there are too many bytes that
     /// nothing maps.
     pub fn map(
         &mut self,
@@ -169,12 +181,14 @@ impl ReceivedMappings {
             && first.end() == end
         {
             // The usual case: one segment, one mapping.
-            let intact = first.checksum.is_none() || {
+            let intact = first.checksum.is_none() || self.unverified || {
                 let sum = sum.map_or_else(|| Sum::of(&bytes), |sum| Sum::default().and_word(sum));
                 first.is_intact(sum)
             };
             if !intact {
-                return Err(MappingError::Checksum(first.dsn));
+                let dsn = first.dsn;
+                self.hold(ssn, bytes);
+                return Err(MappingError::Checksum(dsn));
             }
             out.push((first.dsn, bytes));
             self.fin = self.fin.or_else(|| first.fin_dsn());
@@ -204,7 +218,11 @@ impl ReceivedMappings {
             let end = ssn + len32(&piece);
             match first {
                 Some(mapping) if mapping.ssn.at_or_before(ssn) => {
-                    self.take_piece(&mapping, ssn, piece, out)?;
+                    let taken = self.take_piece(&mapping, ssn, piece, out);
+                    if taken.is_err() {
+                        self.hold(end, bytes);
+                        return taken;
+                    }
                 }
                 _ => self.unmapped.push(ssn, piece)?,
             }
@@ -222,7 +240,7 @@ impl ReceivedMappings {
         out: &mut Mapped,
     ) -> Result<(), MappingError> {
         let end = ssn + len32(&piece);
-        if mapping.checksum.is_none() {
+        if mapping.checksum.is_none() || self.unverified {
             out.push((mapping.dsn_of(ssn), piece));
         } else {
             if mapping.ssn + self.collected.len != ssn {
@@ -249,6 +267,9 @@ impl ReceivedMappings {
     ) -> Result<(), MappingError> {
         let collected = core::mem::take(&mut self.collected);
         if !mapping.is_intact(collected.sum) {
+            for (ssn, bytes) in collected.pieces {
+                self.hold(ssn, bytes);
+            }
             return Err(MappingError::Checksum(mapping.dsn));
         }
         let pieces = collected.pieces.into_iter();
@@ -286,7 +307,7 @@ impl ReceivedMappings {
     /// Bytes that wait for a mapping or for the rest of one.
     #[must_use]
     pub fn waiting_len(&self) -> usize {
-        self.unmapped.len() + self.collected.len as usize
+        self.unmapped.len() + self.collected.len as usize + self.held.len
     }
 
     /// True once the peer has sent a mapping here.
@@ -301,12 +322,54 @@ impl ReceivedMappings {
         self.unmapped.len() > 0
     }
 
-    /// Takes what waits, unmapped: the subflow falls back to one implicit mapping.
+    /// Where on the subflow the bytes begin that wait, if any do.
+    #[must_use]
+    pub fn waiting_from(&self) -> Option<SeqNum> {
+        let collected = self.collected.pieces.front();
+        let held = collected.or_else(|| self.held.pieces.front());
+        self.unmapped.start().or_else(|| held.map(|&(ssn, _)| ssn))
+    }
+
+    /// Lets in-order bytes wait behind those whose checksum is wrong.
+    pub fn hold(&mut self, ssn: SeqNum, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.next = Some(ssn + len32(&bytes));
+        self.held.len += bytes.len();
+        self.held.pieces.push_back((ssn, bytes));
+    }
+
+    /// Where the held bytes begin, if they are all that waits: nothing before them or among them
+    /// lacks its mapping.
+    #[must_use]
+    pub fn held_alone_from(&self) -> Option<SeqNum> {
+        let &(start, _) = self.held.pieces.front()?;
+        let whole = self.next == Some(start + u32::try_from(self.held.len).unwrap_or(u32::MAX));
+        let alone = self.unmapped.len() == 0 && self.collected.len == 0;
+        (whole && alone).then_some(start)
+    }
+
+    /// Takes all that waits, whatever its mappings say.
     pub fn take_waiting(&mut self) -> impl Iterator<Item = (SeqNum, Bytes)> + use<> {
-        self.mappings.clear();
         let unmapped = core::mem::take(&mut self.unmapped);
         let collected = core::mem::take(&mut self.collected);
-        unmapped.into_pieces().chain(collected.pieces)
+        let held = core::mem::take(&mut self.held);
+        unmapped
+            .into_pieces()
+            .chain(collected.pieces)
+            .chain(held.pieces)
+    }
+
+    /// From here on mappings count, and their checksums do not.
+    pub fn stop_verifying(&mut self) {
+        self.unverified = true;
+    }
+
+    /// Forgets the mappings: the bytes need none any more.
+    pub fn forget_mappings(&mut self) {
+        self.mappings.clear();
+        self.fin = None;
     }
 
     /// Forgets everything.
@@ -315,8 +378,7 @@ impl ReceivedMappings {
     }
 
     fn first_waiting(&self, consumed: SeqNum) -> SeqNum {
-        let collected = || self.collected.pieces.front().map(|&(ssn, _)| ssn);
-        self.unmapped.start().or_else(collected).unwrap_or(consumed)
+        self.waiting_from().unwrap_or(consumed)
     }
 
     /// Mappings of what lies before `ssn` are done with.

@@ -97,10 +97,13 @@ impl Connection {
         if self.session().is_none() || self.closed.is_some() {
             return Err(JoinRefusal::Early);
         }
+        if self.refuses_join_to(local) {
+            return Err(JoinRefusal::InitialAddress);
+        }
         self.judge_port(local)?;
         self.make_room_for_join(now)?;
         self.addresses
-            .add_local(local.ip())
+            .id_of_end(local)
             .ok_or(JoinRefusal::Resources)
     }
 
@@ -112,6 +115,7 @@ impl Connection {
         }
         match self.config.join_ports {
             JoinPorts::Any => {}
+            JoinPorts::Known if self.addresses.is_announced(local) => {}
             JoinPorts::Known => {
                 self.count(MptcpCounter::MismatchPortSynRx);
                 return Err(JoinRefusal::Port);
@@ -166,6 +170,7 @@ impl Connection {
         // Whoever joins from an address need not be told of it.
         self.addresses.set_announced(request.tuple.local.ip());
         subflow.remote_id = request.remote_id;
+        subflow.opened_by_peer = true;
         subflow.backup = request.backup;
         self.subflows.push(subflow);
         id

@@ -7,7 +7,9 @@ use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::Connection;
 use crate::mptcp::data_receive::Placed;
+use crate::mptcp::fallback::Receiving;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
+use crate::mptcp::path_health::PathEvent;
 use crate::tcp::receive::Arrival;
 use crate::wire::checksum::Sum;
 use crate::wire::mptcp_option::{CapableKeys, Dss, MpCapable, ResetReason, WireMapping, WireSeq};
@@ -18,22 +20,17 @@ use smallvec::SmallVec;
 impl Connection {
     pub(super) fn process_mptcp(
         &mut self,
-        now: Instant,
-        index: usize,
+        context: Context,
         options: &TcpOptions,
         arrival: Arrival,
-        payload: ArrivedPayload,
-        window: u64,
     ) {
-        let first = arrival.text.first();
-        let context = Context {
+        let Context {
             now,
             index,
             window,
-            start: first.map_or(self.subflows[index].tcb.rcv_nxt, |&(ssn, _)| ssn),
-            has_text: first.is_some(),
             payload,
-        };
+            ..
+        } = context;
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
         }
@@ -41,23 +38,56 @@ impl Connection {
             self.process_option(context, option);
         }
         if arrival.data_acked {
-            let subflow = &mut self.subflows[index];
-            subflow.sent.release_before(subflow.tcb.snd_una);
+            self.path_event(now, index, PathEvent::Progress);
+            self.release_mappings();
             // The keys on an acknowledgment of the peer's handshake show MPTCP as well as a DSS.
             let speaks_mptcp = options.dss.is_some() || !options.mptcp.is_empty();
-            self.check_first_acknowledgment(now, index, speaks_mptcp);
+            self.check_first_acknowledgment(context, speaks_mptcp);
         }
-        if self.is_plain() {
-            // What this segment's options said has ended MPTCP; its bytes count all the same.
-            self.deliver_plain(index, arrival);
-            return;
+        if self.protocol.sends_plain() {
+            self.acknowledged_by_subflow(now, &arrival, window);
         }
         if self.subflows[index].reset_with.is_some() {
             return;
         }
-        self.process_text(now, index, arrival.text, payload.sum);
-        if arrival.fin {
+        if self.protocol.receives_plain() {
+            // Perhaps since this segment's options; its bytes count all the same.
+            self.deliver_plain(now, index, arrival);
+            return;
+        }
+        let fin = arrival.fin;
+        self.process_text(context, arrival.text, payload.sum);
+        if !fin {
+            return;
+        }
+        if self.protocol.receiving().is_some() && !self.receive.is_finished() {
+            self.finished_without_mapping(context);
+            self.check_end_of_stream(index);
+        } else {
             self.subflow_finished_by_peer(index);
+        }
+    }
+
+    pub(super) fn context(
+        &self,
+        now: Instant,
+        index: usize,
+        arrival: &Arrival,
+        payload: ArrivedPayload,
+        window: u64,
+    ) -> Context {
+        let tcb = &self.subflows[index].tcb;
+        let text: u64 = arrival.text.iter().map(|(_, text)| text.len() as u64).sum();
+        let end = tcb.rcv_nxt - u32::from(arrival.fin);
+        let first = arrival.text.first();
+        Context {
+            now,
+            index,
+            window,
+            start: first.map_or(end, |&(ssn, _)| ssn),
+            start_dsn: self.receive.dsn(tcb.bytes_received.wrapping_sub(text)),
+            has_text: first.is_some(),
+            payload,
         }
     }
 
@@ -73,11 +103,13 @@ impl Connection {
             self.update_paths_soon(now);
         }
         self.subflows[index].heard_dss = true;
-        if let Some(ack) = dss.data_ack {
+        if let Some(ack) = dss.data_ack
+            && self.sending_session().is_some()
+        {
             // The window is relative to the DATA_ACK of the same segment (RFC 6824 §3.3.4).
             let data_ack = ack.expand(self.send.dsn(self.send.una()));
             if self.send.acknowledge(data_ack, window) {
-                if let Some(session) = self.session_mut() {
+                if let Some(session) = self.protocol.session_mut() {
                     session.data_acknowledged = true;
                 }
                 self.data_progress(now);
@@ -93,27 +125,25 @@ impl Connection {
 
     fn process_mapping(&mut self, context: Context, wire: &WireMapping) {
         let Context { now, index, .. } = context;
-        let Some(session) = self.session_mut() else {
+        if wire.len == 0 {
+            self.infinite_mapping_received(context, wire);
+            return;
+        }
+        if self.receiving_session().is_none() {
+            return;
+        }
+        let Some(session) = self.protocol.session_mut() else {
             return;
         };
         if matches!(wire.dsn, WireSeq::Long(_)) {
             session.long_data_ack = true;
         }
-        let (checksum, version) = (session.checksum, session.version);
-        if wire.len == 0 {
-            // The infinite mapping; on an empty segment it means nothing (protocol 1.3).
-            if context.has_text && self.may_fall_back(index) {
-                self.fall_back(now);
-            }
-            return;
-        }
         if context.payload.len == 0 && !(wire.data_fin && wire.len == 1) {
             // There is nothing that it could map (protocol reference 1.3).
             return;
         }
-        let unexpected = wire.checksum.is_some() && !checksum && version == Version::V1;
-        if unexpected || (checksum && wire.checksum.is_none()) {
-            // RFC 8684 §3.3 (and 6824 for a missing one): the subflow must be closed.
+        let checksum = session.checksum;
+        if !session.expects_checksum(wire.checksum) {
             self.reset_subflow(now, index, ResetReason::MptcpSpecific);
             return;
         }
@@ -154,9 +184,11 @@ impl Connection {
             self.count(MptcpCounter::DssNoMatchTcp);
             return;
         }
+        self.note_order(context, mapping.ssn, mapping.dsn);
         let subflow = &mut self.subflows[context.index];
         if subflow.received.add(mapping, context.start).is_err() {
             self.count(MptcpCounter::DssNotMatching);
+            self.count(MptcpCounter::DssCorruptionReset);
             self.reset_subflow(context.now, context.index, ResetReason::MptcpSpecific);
         }
     }
@@ -170,10 +202,26 @@ impl Connection {
         else {
             return;
         };
-        let Some(session) = self.session_mut() else {
+        if self.receiving_session().is_none() {
+            return;
+        }
+        // It maps no more than 65535 bytes from the first on: later it is a copy of the past.
+        let past = self.subflows[0].tcb.bytes_received > u64::from(u16::MAX);
+        let Some(session) = self.protocol.session_mut() else {
             return;
         };
-        if context.index != 0 || session.version != Version::V1 {
+        if context.index != 0 || session.version != Version::V1 || past {
+            return;
+        }
+        if !session.expects_checksum(checksum) {
+            // RFC 8684 §3.3: as with a DSS.
+            self.reset_subflow(context.now, context.index, ResetReason::MptcpSpecific);
+            return;
+        }
+        if data_len == 0 {
+            if context.has_text && self.may_fall_back(0) {
+                self.fall_back_in_line(context);
+            }
             return;
         }
         session.long_data_ack = true;
@@ -184,7 +232,7 @@ impl Connection {
             dsn: session.remote.idsn + 1,
             wire_len: data_len,
             data_fin: false,
-            checksum: checksum.filter(|_| session.checksum),
+            checksum,
         };
         let mapping = NewMapping {
             ssn: self.subflows[0].tcb.irs + 1,
@@ -198,35 +246,41 @@ impl Connection {
 
     fn process_text(
         &mut self,
-        now: Instant,
-        index: usize,
+        context: Context,
         text: SmallVec<[(SeqNum, Bytes); 2]>,
         mut sum: Option<u16>,
     ) {
-        let subflow = &mut self.subflows[index];
-        if text.is_empty() && !subflow.received.has_unmapped() {
+        let Context { now, index, .. } = context;
+        if matches!(self.protocol.receiving(), Some(Receiving::Failed(_))) {
+            self.hold(context, text);
+            return;
+        }
+        let received = &mut self.subflows[index].received;
+        if text.is_empty() && !received.has_unmapped() {
             return;
         }
         let mut mapped = Mapped::new();
-        let mut result = subflow.received.map_waiting(&mut mapped);
+        let mut result = received.map_waiting(&mut mapped);
         for (ssn, bytes) in text {
             if result.is_err() {
-                break;
+                received.hold(ssn, bytes);
+            } else {
+                result = received.map(ssn, bytes, sum.take(), &mut mapped);
             }
-            result = subflow.received.map(ssn, bytes, sum.take(), &mut mapped);
         }
-        let fin = subflow.received.take_fin();
+        let fin = received.take_fin();
         self.insert_mapped(index, mapped);
         if let Some(fin) = fin {
             self.receive.finish_at(fin);
         }
         match result {
-            Ok(()) => self.check_unmapped(now, index),
-            Err(MappingError::Checksum(dsn)) => self.checksum_failed(now, index, dsn),
+            Ok(()) => self.check_unmapped(context),
+            Err(MappingError::Checksum(dsn)) => self.checksum_failed(context, dsn),
             Err(MappingError::Conflict) => {
                 self.reset_subflow(now, index, ResetReason::MptcpSpecific);
             }
             Err(MappingError::Unmapped) => {
+                self.count(MptcpCounter::DssCorruptionReset);
                 self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
             }
         }

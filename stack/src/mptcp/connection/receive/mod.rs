@@ -8,17 +8,19 @@
 mod mapped;
 
 use super::Connection;
+use super::fallback::Anchor;
 use crate::base::config::Version;
 use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
 use crate::base::num::saturating_u32;
-use crate::base::seq::SeqNum;
+use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
+use crate::mptcp::handshake::Protocol;
 use crate::mptcp::state::DataEvent;
 use crate::tcp::receive::{Arrival, Verdict, receive};
 use crate::tcp::state::TcpState;
-use crate::wire::mptcp_option::{MpJoin, MpPrio, MptcpOption};
+use crate::wire::mptcp_option::{MpJoin, MptcpOption};
 use crate::wire::packet::Segment;
 use bytes::Bytes;
 
@@ -29,22 +31,39 @@ pub enum Answer {
     None,
     /// Send an RST made from the segment.
     Reset,
+    /// The same, and start again from another port with this version
+    /// ([`Connection::offer_again`]). If that cannot be, nothing: the segment comes again, and will
+    /// be taken.
+    OfferAgain(Version),
 }
 
 /// Where and how a segment came.
 #[derive(Clone, Copy, Debug)]
-struct Context {
-    now: Instant,
+pub(super) struct Context {
+    pub(super) now: Instant,
     /// Position of the subflow.
-    index: usize,
+    pub(super) index: usize,
     /// The window it announces, in bytes.
     window: u64,
     /// Sequence number of its first new byte, or RCV.NXT.
-    start: SeqNum,
+    pub(super) start: SeqNum,
+    /// The DSN of that byte if the subflow is the initial one and has carried the whole stream.
+    start_dsn: DataSeq,
     /// It brought in-order bytes.
-    has_text: bool,
+    pub(super) has_text: bool,
     /// Its payload.
     payload: ArrivedPayload,
+}
+
+impl Context {
+    /// How places on the initial subflow and in the stream belong together as long as it is the
+    /// only one, and nothing was sent twice on it.
+    pub(super) fn in_line(self) -> Anchor {
+        Anchor {
+            ssn: self.start,
+            dsn: self.start_dsn,
+        }
+    }
 }
 
 /// The payload of a segment as it came, before anything was cut off.
@@ -71,6 +90,9 @@ impl Connection {
             self.join_crossed(now, index);
             return Answer::Reset;
         }
+        if let Some(version) = self.wants_to_offer_again(index, &segment) {
+            return Answer::OfferAgain(version);
+        }
         self.drop_unmappable(index, &mut segment);
         if segment.flags.syn {
             // RFC 6824 §3.3: a DSS has no place there.
@@ -96,25 +118,27 @@ impl Connection {
         self.note_sign_of_life(now, index);
         if arrival.established {
             self.subflow_synchronized(now, index);
-            self.subflow_handshake(now, index, &segment.options, window);
-        } else if !segment.flags.syn {
+            let bare = arrival.text.is_empty() && !arrival.fin;
+            self.subflow_handshake(now, index, &segment.options, bare, window);
+        } else if segment.flags.syn {
+            self.check_simultaneous_open(index);
+        } else {
             self.check_pre_established(index, segment.ack);
         }
-        if self.is_plain() {
+        let payload = ArrivedPayload {
+            start: payload_start,
+            len: saturating_u32(payload_len),
+            sum: segment.payload_sum.filter(|_| {
+                let first = arrival.text.first();
+                first.is_some_and(|(_, text)| text.len() == payload_len)
+            }),
+        };
+        let context = self.context(now, index, &arrival, payload, window);
+        self.check_first_data(context, &segment.options, &arrival);
+        if matches!(self.protocol, Protocol::Plain) {
             self.process_plain(now, index, arrival, window);
         } else if !self.subflows[index].is_closed() && self.subflows[index].reset_with.is_none() {
-            let text_sum = segment.payload_sum.filter(|_| {
-                arrival
-                    .text
-                    .first()
-                    .is_some_and(|(_, text)| text.len() == payload_len)
-            });
-            let payload = ArrivedPayload {
-                start: payload_start,
-                len: saturating_u32(payload_len),
-                sum: text_sum,
-            };
-            self.process_mptcp(now, index, &segment.options, arrival, payload, window);
+            self.process_mptcp(context, &segment.options, arrival);
         }
         if payload_len > 0 {
             self.measure_receiving(now, index, timestamps);
@@ -153,29 +177,28 @@ impl Connection {
         if index != 0 {
             return;
         }
+        self.acknowledged_by_subflow(now, &arrival, window);
+        self.deliver_plain(now, index, arrival);
+    }
+
+    /// What the subflow's acknowledgment says about data without mappings.
+    fn acknowledged_by_subflow(&mut self, now: Instant, arrival: &Arrival, window: u64) {
         let tcb = &self.subflows[0].tcb;
         let acked = tcb.bytes_acked + u64::from(arrival.delivered.fin);
         if self.send.acknowledge_offset(acked, window) {
             self.data_progress(now);
         }
         self.check_fallback_announced();
-        self.deliver_plain(index, arrival);
     }
 
-    fn deliver_plain(&mut self, index: usize, arrival: Arrival) {
+    fn deliver_plain(&mut self, now: Instant, index: usize, arrival: Arrival) {
         for (_, bytes) in arrival.text {
-            self.deliver_in_order(bytes);
+            self.deliver_unmapped(now, bytes);
         }
         if arrival.fin {
             self.receive.finish_at(self.receive.rcv_nxt());
         }
         self.check_end_of_stream(index);
-    }
-
-    fn deliver_in_order(&mut self, bytes: Bytes) {
-        if self.receive.insert(self.receive.rcv_nxt(), bytes) {
-            self.wake_reader();
-        }
     }
 
     fn process_option(&mut self, context: Context, option: &MptcpOption) {
@@ -197,8 +220,8 @@ impl Connection {
                     self.closed_by_fastclose(now);
                 }
             }
-            MptcpOption::Fail(_)
-            | MptcpOption::Join(MpJoin::Syn { .. } | MpJoin::SynAck { .. })
+            MptcpOption::Fail(dsn) => self.fail_received(context, *dsn),
+            MptcpOption::Join(MpJoin::Syn { .. } | MpJoin::SynAck { .. })
             | MptcpOption::Dss(_)
             | MptcpOption::TcpRst(_) => {}
         }
@@ -233,6 +256,7 @@ impl Connection {
         self.data_waiting_since = None;
         self.deadlines.data_retransmit = None;
         self.continue_data_recovery();
+        self.release_mappings();
         self.arm_data_timer(now);
         self.wake_writer();
         self.check_fin_acknowledged();
@@ -247,19 +271,6 @@ impl Connection {
         if self.released && self.receive.readable() > 0 && self.closed.is_none() {
             // Data for an application that is gone (RFC 1122 §4.2.2.13).
             self.abort(now, CloseReason::Aborted);
-        }
-    }
-
-    fn priority_changed(&mut self, index: usize, prio: &MpPrio) {
-        match (prio.address_id, self.version()) {
-            (None, _) => self.subflows[index].backup = prio.backup,
-            (Some(id), Some(Version::V0)) => {
-                for subflow in self.subflows.iter_mut().filter(|s| s.remote_id == id) {
-                    subflow.backup = prio.backup;
-                }
-            }
-            // RFC 8684 §3.3.8 knows no such form.
-            (Some(_), _) => {}
         }
     }
 }

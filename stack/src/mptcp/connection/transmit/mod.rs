@@ -53,9 +53,13 @@ impl Connection {
                 return Some(transmit);
             }
         }
+        if let Some(transmit) = self.poll_third_ack(now, interfaces) {
+            return Some(transmit);
+        }
         if let Some(transmit) = self.poll_data(now, interfaces) {
             return Some(transmit);
         }
+        self.decide_before_end();
         self.poll_plain_fin();
         for index in 0..self.subflows.len() {
             if let Some(transmit) = self.poll_last(now, index, interfaces) {
@@ -103,10 +107,7 @@ impl Connection {
         outgoing: Outgoing,
         interfaces: &impl Interfaces,
     ) -> Transmit {
-        let mut options = self.options_of_retransmission(now, index, &outgoing);
-        if outgoing.len > 0 {
-            self.add_infinite_mapping(&mut options, &outgoing);
-        }
+        let options = self.options_of_retransmission(now, index, &outgoing);
         self.emit(index, outgoing, &options, None, interfaces)
     }
 
@@ -177,7 +178,7 @@ impl Connection {
     }
 
     fn options_of_retransmission(
-        &self,
+        &mut self,
         now: Instant,
         index: usize,
         outgoing: &Outgoing,
@@ -191,8 +192,10 @@ impl Connection {
         if outgoing.len == 0 {
             self.add_acknowledgment(&mut options, index);
         } else if let Some(mapping) = subflow.sent.find(outgoing.seq) {
-            // On plain TCP there is none, and SACK blocks have no room beside a full payload.
+            // SACK blocks have no room beside a full payload.
             self.add_mapping_option(&mut options, index, mapping);
+        } else {
+            self.add_infinite_mapping(&mut options, outgoing);
         }
         options
     }
@@ -225,6 +228,13 @@ impl Connection {
         let outgoing = self.subflows[index].tcb.reset();
         // RFC 7323 §3.2 leaves timestamps off an RST.
         let mut options = OptionWriter::new();
+        if let Some(dsn) = self.subflows[index].failed_at
+            && self.session().is_some()
+        {
+            // RFC 6824 §3.6: also in version 0 on the RST itself.
+            let _ = options.mptcp(&MptcpOption::Fail(dsn));
+            self.count(MptcpCounter::MpFailTx);
+        }
         let aborted = self
             .closed
             .is_some_and(|reason| reason != CloseReason::Finished);
