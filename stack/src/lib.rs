@@ -27,7 +27,7 @@ pub mod wire;
 
 pub use base::config::{
     ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy, EndpointConfig,
-    InterfaceConfig, Keepalive, SynCookies, Version,
+    FastcloseMethod, InterfaceConfig, Keepalive, SynCookies, Version,
 };
 pub use base::error::{
     AbortError, CloseReason, ConnectError, ListenError, NetworkError, ReadError, SubflowError,

@@ -79,6 +79,8 @@ pub struct Subflow {
     pub heard_dss: bool,
     /// The bare DATA_FIN is to be sent on it again.
     pub owes_data_fin: bool,
+    /// We have closed it, the peer has not, and this is how long it may be quiet.
+    pub quiet_until: Option<Instant>,
     /// Its interface is up.
     pub link_up: bool,
     /// An RST is to be sent, with this reason in version 1; then it is closed.
@@ -121,6 +123,7 @@ impl Subflow {
             receive_rtt: ReceiveRtt::default(),
             heard_dss: false,
             owes_data_fin: false,
+            quiet_until: None,
             link_up: true,
             reset_with: None,
             forgotten: false,

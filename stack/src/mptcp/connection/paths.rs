@@ -78,7 +78,7 @@ impl Connection {
             })
             .collect();
         // Data goes on only while somebody may still send; a new path would be of no use after.
-        if !self.state.can_write() && !self.send.is_outstanding() && self.receive.is_finished() {
+        if self.state.is_finished() {
             return;
         }
         let actions = self.path_manager.update(&PathView {
@@ -88,6 +88,10 @@ impl Connection {
             in_use: &in_use,
             max_subflows: self.config.max_subflows,
         });
+        if self.is_bereft && !actions.is_empty() {
+            // Opening may fail before there is a subflow that could.
+            self.retry_paths_later(now);
+        }
         for action in actions {
             match action {
                 PathAction::Open {

@@ -1,6 +1,8 @@
 //! The deadlines of a connection and its subflows.
 
+use super::closing::take_due;
 use super::join::MAX_JOIN_TRIES;
+use super::subflows::REVIVAL_TRIES;
 use super::{Connection, DataRecovery};
 use crate::base::error::CloseReason;
 use crate::base::time::{Duration, Instant};
@@ -33,8 +35,12 @@ impl Connection {
             deadlines.probe,
             deadlines.override_small,
             deadlines.paths,
-            deadlines.give_up,
             deadlines.announce,
+            deadlines.revival,
+            deadlines.finish,
+            deadlines.linger,
+            deadlines.undelivered,
+            deadlines.fastclose,
         ];
         let subflows = self
             .subflows
@@ -48,7 +54,7 @@ impl Connection {
                     | Role::Answering { .. }
                     | Role::Joined => None,
                 };
-                [subflow.tcb.timers.next(), third_ack]
+                [subflow.tcb.timers.next(), third_ack, subflow.quiet_until]
             });
         own.into_iter().chain(subflows).flatten().min()
     }
@@ -77,14 +83,7 @@ impl Connection {
         if take_due(&mut self.deadlines.announce, now) {
             self.announce_again(now);
         }
-        if take_due(&mut self.deadlines.give_up, now) {
-            let reason = if self.state.is_finished() {
-                CloseReason::Finished
-            } else {
-                CloseReason::AllPathsLost
-            };
-            self.end(now, reason);
-        }
+        self.handle_closing_timeouts(now);
     }
 
     fn handle_subflow_timeout(&mut self, now: Instant, index: usize) {
@@ -96,6 +95,7 @@ impl Connection {
         }
         self.handle_third_ack_timeout(now, index);
         self.handle_keepalive_timeout(now, index);
+        self.handle_quiet_subflow(now, index);
     }
 
     fn subflow_retransmits(&mut self, now: Instant, index: usize) {
@@ -115,7 +115,12 @@ impl Connection {
                 }
             }
             (TcpState::SynSent | TcpState::SynReceived, _) => {
-                if expiries >= MAX_JOIN_TRIES {
+                let tries = if self.is_bereft {
+                    REVIVAL_TRIES
+                } else {
+                    MAX_JOIN_TRIES
+                };
+                if expiries >= tries {
                     self.give_up_subflow(now, index);
                 }
             }
@@ -146,9 +151,13 @@ impl Connection {
         let waited = self
             .data_waiting_since
             .map(|since| now.saturating_duration_since(since));
-        if waited.is_some_and(|waited| waited >= self.config.user_timeout) {
-            // Subflows may look alive to TCP; the connection is not.
-            self.end(now, CloseReason::TimedOut);
+        let alive = |s: &Subflow| s.is_established() && s.link_up && s.tcb.rtt.backoffs() == 0;
+        if waited.is_some_and(|waited| waited >= self.config.user_timeout)
+            && self.subflows.iter().any(alive)
+        {
+            // Subflows look alive to TCP; the connection is not. Those that are silent are given
+            // up one by one, and the connection may outlive them.
+            self.abort(now, CloseReason::TimedOut);
             return;
         }
         self.data_backoff += 1;
@@ -176,12 +185,8 @@ impl Connection {
         if self.send.fin() != DataFin::Sent {
             return;
         }
-        for subflow in self
-            .subflows
-            .iter_mut()
-            .filter(|subflow| subflow.is_usable())
-        {
-            subflow.owes_data_fin = true;
+        for index in 0..self.subflows.len() {
+            self.subflows[index].owes_data_fin |= self.carries_data_fin(index);
         }
         if self
             .session()
@@ -226,7 +231,8 @@ impl Connection {
 
     /// Starts the data-level timer if something is outstanding and it does not run.
     pub(super) fn arm_data_timer(&mut self, now: Instant) {
-        if self.session().is_none() || !self.send.is_outstanding() {
+        let over = self.is_bereft || self.closed.is_some();
+        if over || self.session().is_none() || !self.send.is_outstanding() {
             self.deadlines.data_retransmit = None;
             self.data_waiting_since = None;
             return;
@@ -322,13 +328,4 @@ impl Connection {
         let room = |subflow: &Subflow| subflow.is_usable() && subflow.tcb.room_for_data(now) > 0;
         open && self.subflows.iter().any(room)
     }
-}
-
-/// Clears a deadline and returns true if it is due.
-fn take_due(deadline: &mut Option<Instant>, now: Instant) -> bool {
-    let due = deadline.is_some_and(|at| at <= now);
-    if due {
-        *deadline = None;
-    }
-    due
 }

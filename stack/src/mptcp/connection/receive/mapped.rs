@@ -31,6 +31,11 @@ impl Connection {
             start: first.map_or(self.subflows[index].tcb.rcv_nxt, |&(ssn, _)| ssn),
             has_text: first.is_some(),
         };
+        if self.closes_fast(&options.mptcp) {
+            // What else the segment brings is of no use to anybody.
+            self.closed_by_fastclose(now);
+            return;
+        }
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
         }
@@ -195,6 +200,8 @@ impl Connection {
         self.insert_mapped(index, mapped);
         if let Some(fin) = fin {
             self.receive.finish_at(fin);
+            // RFC 6824 §3.3.3: also one that is known, as its DATA_ACK may have been lost.
+            self.subflows[index].tcb.ack.require_now();
         }
         match result {
             Ok(()) => self.check_unmapped(now, index),

@@ -74,7 +74,9 @@ impl Connection {
         } else if !segment.flags.syn {
             self.check_pre_established(index);
         }
-        if self.is_plain() {
+        if self.waits_for_fastclose_on(index) {
+            self.process_in_fastclose_wait(now, &segment.options);
+        } else if self.is_plain() {
             self.process_plain(now, index, arrival, window);
         } else if !self.subflows[index].is_closed() && self.subflows[index].reset_with.is_none() {
             let text_sum = segment.payload_sum.filter(|_| {
@@ -158,15 +160,9 @@ impl Connection {
             MptcpOption::AddAddr(announcement) => self.address_announced(now, index, announcement),
             MptcpOption::RemoveAddr(ids) => self.addresses_withdrawn(now, ids),
             MptcpOption::Prio(prio) => self.priority_changed(index, prio),
-            MptcpOption::Fastclose(key) => {
-                if self
-                    .session()
-                    .is_some_and(|session| session.local.key == *key)
-                {
-                    self.closed_by_fastclose(now);
-                }
-            }
-            MptcpOption::Fail(_)
+            // It was looked at before everything else.
+            MptcpOption::Fastclose(_)
+            | MptcpOption::Fail(_)
             | MptcpOption::Join(MpJoin::Syn { .. } | MpJoin::SynAck { .. })
             | MptcpOption::Dss(_)
             | MptcpOption::TcpRst(_) => {}
@@ -205,6 +201,9 @@ impl Connection {
         self.arm_data_timer(now);
         self.wake_writer();
         self.check_fin_acknowledged();
+        if self.released {
+            self.limit_undelivered(now);
+        }
     }
 
     /// After each segment: ended subflows are told.
@@ -213,6 +212,7 @@ impl Connection {
         if tcb.state == TcpState::Closed {
             self.subflow_closed(now, index);
         }
+        self.note_half_open_subflow(now, index);
         if self.released && self.receive.readable() > 0 && self.closed.is_none() {
             // Data for an application that is gone (RFC 1122 §4.2.2.13).
             self.abort(now, CloseReason::Aborted);

@@ -22,15 +22,9 @@ impl Connection {
     }
 
     /// A subflow that was asked to close must not take data with it that is not acknowledged at
-    /// the data level, while it is the only one (RFC 6824 §3.3.3).
+    /// the data level, while it is the only one that works (RFC 6824 §3.3.3).
     pub(super) fn may_close(&self, index: usize) -> bool {
-        self.session().is_none()
-            || !self.send.is_outstanding()
-            || self
-                .subflows
-                .iter()
-                .enumerate()
-                .any(|(i, s)| i != index && s.is_established())
+        self.session().is_none() || !self.send.is_outstanding() || self.has_other_usable(index)
     }
 
     /// A DATA_FIN without data (RFC 6824 §3.3.3): not subject to any window.
@@ -42,7 +36,7 @@ impl Connection {
     ) -> Option<Transmit> {
         let due = self.send.is_fin_due() || self.subflows[index].owes_data_fin;
         let session = self.session()?;
-        if !due || !self.subflows[index].is_usable() {
+        if !due || !self.carries_data_fin(index) {
             return None;
         }
         let dsn = self.send.dsn(self.send.end());
