@@ -5,7 +5,7 @@ use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side, Signal};
 use crate::mptcp::handshake::Session;
 use crate::mptcp::outgoing_options::{complete_acknowledgment, data_ack, of_segment, of_signal};
-use crate::mptcp::subflow::Role;
+use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
 use crate::wire::mptcp_option::{Dss, MpJoin, MptcpOption, WireMapping, WireSeq};
@@ -24,7 +24,12 @@ impl Connection {
     /// A subflow that was asked to close must not take data with it that is not acknowledged at
     /// the data level, while it is the only one that works (RFC 6824 §3.3.3).
     pub(super) fn may_close(&self, index: usize) -> bool {
-        self.session().is_none() || !self.send.is_outstanding() || self.has_other_usable(index)
+        // Also one that is to be closed itself, as long as it has not been.
+        let works = |s: &Subflow| s.is_established() && s.link_up && !s.stalled;
+        let others = || (0..self.subflows.len()).filter(|&other| other != index);
+        self.session().is_none()
+            || !self.send.is_outstanding()
+            || others().any(|other| works(&self.subflows[other]))
     }
 
     /// A DATA_FIN without data (RFC 6824 §3.3.3): not subject to any window.
