@@ -65,9 +65,9 @@ pub use stream::MptcpStream;
 pub use umptcp_stack::{
     AbortError, AddressId, ChecksumPolicy, CloseReason, CongestionAlgorithm, ConnectError,
     ConnectionConfig, ConnectionId, ConnectionInfo, ConnectionProtocol, EcnPolicy, EndpointConfig,
-    EndpointStats, FailedJoinLimits, InterfaceId, JoinPorts, ListenError, MpTcpRst, MptcpCounter,
-    MptcpCounters, NetworkError, ReadError, ResetReason, SubflowError, SubflowId, SubflowInfo,
-    SynCookies, Transmit, Version, WriteError,
+    EndpointStats, FailedJoinLimits, FastcloseMethod, InterfaceId, JoinPorts, ListenError,
+    MpTcpRst, MptcpCounter, MptcpCounters, NetworkError, ReadError, ResetReason, SubflowError,
+    SubflowId, SubflowInfo, SynCookies, Transmit, Version, WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

@@ -27,8 +27,8 @@ pub mod wire;
 
 pub use base::config::{
     AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy,
-    EndpointConfig, FailedJoinLimits, InterfaceConfig, JoinPorts, Keepalive, OtherVersion,
-    SynCookies, Version,
+    EndpointConfig, FailedJoinLimits, FastcloseMethod, InterfaceConfig, JoinPorts, Keepalive,
+    OtherVersion, SynCookies, Version,
 };
 pub use base::error::{
     AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError, ReadError,

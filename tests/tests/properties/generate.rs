@@ -325,6 +325,7 @@ impl Generator {
             user_timeout: Duration::from_secs(1000),
             // Nor may a peer that rests be taken for one that is gone.
             close_timeout: Duration::from_secs(1000),
+            fin_timeout: Duration::from_secs(1000),
             connect_timeout: Duration::from_secs(1000),
             ..ConnectionConfig::default()
         }

@@ -42,7 +42,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use umptcp_stack::{
     ChecksumStatus, ConnectionConfig, ConnectionId, Endpoint, EndpointConfig, Event, Instant,
-    InterfaceConfig, ListenError, ReceivedPacket,
+    InterfaceConfig, InterfaceId, ListenError, ReceivedPacket,
 };
 use wire::{Direction, End, Wire};
 
@@ -379,6 +379,12 @@ impl World {
     #[must_use]
     pub fn endpoint(&self, host: HostId) -> &Endpoint {
         &self.hosts[host.0].endpoint
+    }
+
+    /// What a host's stack calls one of its interfaces, given by position.
+    #[must_use]
+    pub fn interface_id(&self, host: HostId, interface: usize) -> InterfaceId {
+        self.hosts[host.0].interfaces[interface].id
     }
 
     /// A host's stack, to give it commands.

@@ -31,6 +31,11 @@ impl Connection {
             payload,
             ..
         } = context;
+        if self.closes_fast(&options.mptcp) {
+            // What else the segment brings is of no use to anybody.
+            self.closed_by_fastclose(now);
+            return;
+        }
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
         }
@@ -272,6 +277,8 @@ impl Connection {
         self.insert_mapped(index, mapped);
         if let Some(fin) = fin {
             self.receive.finish_at(fin);
+            // RFC 6824 §3.3.3: also one that is known, as its DATA_ACK may have been lost.
+            self.subflows[index].tcb.ack.require_now();
         }
         match result {
             Ok(()) => self.check_unmapped(context),
