@@ -112,6 +112,14 @@ impl AddressBook {
         }
     }
 
+    /// The peer was told to join just this port.
+    #[must_use]
+    pub fn is_announced(&self, end: SocketAddr) -> bool {
+        self.local.iter().any(|known| {
+            known.address == end.ip() && known.port == Some(end.port()) && known.announced
+        })
+    }
+
     /// Takes one of our addresses away with all its ports; returns the entries it had.
     pub fn remove_local(&mut self, address: IpAddr) -> SmallVec<[LocalAddress; 2]> {
         self.remove_where(|known| known.address == address)

@@ -147,6 +147,7 @@ impl Connection {
         let (local, remote) = (subflow.tuple.local.ip(), subflow.tuple.remote);
         let of_use = subflow.tcb.bytes_acked > 0 || subflow.tcb.bytes_received > 0;
         match subflow.role {
+            // It says nothing against the address.
             Role::Joining { .. } | Role::PreEstablished { .. } if subflow.end_is_transient => {
                 self.attempts.failed(now, local, remote);
             }
