@@ -114,12 +114,11 @@ impl Connection {
             return Ok(());
         }
         match self.config.join_ports {
-            JoinPorts::Any => {}
-            JoinPorts::Known if self.addresses.is_announced(local) => {}
-            JoinPorts::Known => {
+            JoinPorts::Known if !self.addresses.is_announced(local) => {
                 self.count(MptcpCounter::MismatchPortSynRx);
                 return Err(JoinRefusal::Port);
             }
+            JoinPorts::Any | JoinPorts::Known => {}
         }
         self.count(MptcpCounter::MpJoinPortSynRx);
         Ok(())
