@@ -35,14 +35,16 @@ fn guessed_tokens_are_all_answered_alike() {
             };
             let option = mp_join_syn(false, 2, right ^ wrong, 7);
             scene.syn_from(from, to, 2, &option);
-            let answer = scene.sent_one();
-            assert!(answer.has(flag::RST), "{answer:?}");
-            forms.push(form(&answer));
+            // After many there may be no answer at all.
+            let answers = scene.sent();
+            assert!(answers.len() <= 1 && answers.iter().all(|answer| answer.has(flag::RST)));
+            forms.extend(answers.iter().map(form));
             scene.peer.subflows.pop();
             if guess % 500 == 0 || guess == 1999 {
                 sizes.push(footprint(&scene));
             }
         }
+        assert!(forms.len() > 20, "the first ones are answered");
         forms.dedup();
         assert_eq!(forms.len(), 1, "{forms:?}");
         assert_eq!(scene.endpoint.connection_count(), connections);
