@@ -46,6 +46,7 @@ fn guessed_tokens_are_all_answered_alike() {
                 sizes.push(footprint(&scene));
             }
         }
+        assert!(forms.len() > 20, "the first ones are answered");
         forms.dedup();
         assert_eq!(forms.len(), 1, "{forms:?}");
         assert_eq!(scene.endpoint.connection_count(), connections);
@@ -234,5 +235,25 @@ fn keys_are_shown_once() {
                 assert!(!shown, "{packet:?}");
             }
         }
+    }
+}
+
+/// Somebody at an announced address who does not have the keys: what the stack is told there it
+/// does not believe, and it sends no data there.
+#[test]
+fn an_impostor_who_answers_a_join_gets_no_data() {
+    for setup in all_setups() {
+        let mut scene = Scene::confirmed(setup);
+        let (local, remote) = (scene.setup.addresses[0], scene.setup.peer);
+        let index = scene.open_subflow(local, remote, false);
+        let mut option = scene.join_syn_ack_option(index, false);
+        // The first byte of the HMAC.
+        option[4] ^= 1;
+        scene.syn_ack(index, option);
+        assert!(scene.peer.subflows[index].rst_seen);
+        scene.write(&[1; 20_000]);
+        scene.advance_ms(5000);
+        assert!(scene.peer.subflows[index].stream.is_empty());
+        assert_eq!(established(&scene), 1);
     }
 }
