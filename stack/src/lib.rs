@@ -26,17 +26,19 @@ pub mod tcp;
 pub mod wire;
 
 pub use base::config::{
-    ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy, EndpointConfig,
-    FailedJoinLimits, InterfaceConfig, JoinPorts, Keepalive, SynCookies, Version,
+    AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy,
+    EndpointConfig, FailedJoinLimits, InterfaceConfig, JoinPorts, Keepalive, OtherVersion,
+    SynCookies, Version,
 };
 pub use base::error::{
-    AbortError, CloseReason, ConnectError, ListenError, NetworkError, ReadError, SubflowError,
-    WriteError,
+    AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError, ReadError,
+    SubflowError, WriteError,
 };
 pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
 pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
 pub use base::stats::EndpointStats;
 pub use base::time::Instant;
-pub use endpoint::{Endpoint, Event};
+pub use endpoint::{BlackHole, Endpoint, Event, PeerKnowledge, PeerVersions};
 pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+pub use mptcp::path_manager::{LocalAddress, RemoteAddress};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

@@ -21,15 +21,72 @@ impl Version {
             Self::V1 => 1,
         }
     }
+
+    /// The version with this number on the wire.
+    #[must_use]
+    pub const fn of_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::V0),
+            1 => Some(Self::V1),
+            _ => None,
+        }
+    }
+
+    /// The one that is not this one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V0 => Self::V1,
+            Self::V1 => Self::V0,
+        }
+    }
+}
+
+/// What to do when a peer does not speak the version that is offered to it. It answers as plain
+/// TCP then, whether it speaks the other version or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OtherVersion {
+    /// Go on as plain TCP, and offer the same version again the next time.
+    Never,
+    /// Go on as plain TCP; the next connection to the same address and port offers the other
+    /// version. Costs nothing: a server that speaks neither sees one connection for each.
+    #[default]
+    NextConnection,
+    /// Let go of the attempt before the peer's application sees it (an RST in place of the third
+    /// packet), and connect again at once from another port, offering the other version. Costs a
+    /// round trip and a second SYN at every server of plain TCP, once for as long as it is
+    /// remembered. A connection from a port that the application chose does not do it.
+    AtOnce,
+}
+
+/// Which versions a listener speaks. The SYN says which one it is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AcceptVersions {
+    /// Either.
+    #[default]
+    Both,
+    /// Only this one: SYNs of the other are answered as plain TCP.
+    Only(Version),
+}
+
+impl AcceptVersions {
+    /// This one is spoken.
+    #[must_use]
+    pub fn includes(self, version: Version) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Only(only) => only == version,
+        }
+    }
 }
 
 /// What to do about DSS checksums (RFC 6824 §3.1, flag A).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ChecksumPolicy {
-    /// Use them if the peer asks for them.
+    /// Do not ask for them, and use them if the peer does.
     #[default]
-    Accept,
-    /// Ask for them.
+    Offer,
+    /// Ask for them: whoever speaks MPTCP with us uses them.
     Require,
     /// Fall back to TCP if the peer asks for them.
     Forbid,
@@ -139,8 +196,17 @@ impl Default for Keepalive {
 pub struct ConnectionConfig {
     /// Speak MPTCP; `false` makes plain TCP connections.
     pub mptcp: bool,
-    /// The version to offer when connecting. A listener answers in the version of the SYN.
+    /// The version to offer when connecting, unless the peer is known not to speak it (see
+    /// `other_version`). A listener answers in the version of the SYN.
     pub version: Version,
+    /// What to do when a peer does not speak that version.
+    pub other_version: OtherVersion,
+    /// The versions that a listener speaks.
+    pub accept_versions: AcceptVersions,
+    /// Let the peer open further subflows to the address and port of the initial one. Turn it off
+    /// where those lead to another host by then, as behind a load balancer: the peer is told
+    /// (flag C of version 1) and may join the addresses announced to it.
+    pub allow_join_initial_address: bool,
     /// DSS checksums.
     pub checksum: ChecksumPolicy,
     /// Congestion control of each of its subflows.
@@ -161,6 +227,13 @@ pub struct ConnectionConfig {
     /// A subflow that we ask the peer to use only as a backup is one for what we send as well, as in
     /// Linux. `false` binds the peer alone, as the protocol has it (RFC 6824 §3.3.8).
     pub backup_binds_both: bool,
+    /// Addresses that a peer may announce to a connection, the initial one not included; more are
+    /// confirmed and not used.
+    pub max_accepted_addresses: usize,
+    /// The longest that version 1 waits for the echo of an ADD_ADDR before it is sent again, up to
+    /// three times. The wait is a retransmission timeout if that is shorter, and doubles each time.
+    /// Zero never sends it again.
+    pub add_addr_timeout: Duration,
     /// SYNs sent with MPTCP before one is tried without (RFC 6824 §3.1).
     pub syn_tries_with_mptcp: u32,
     /// Explicit congestion notification on every subflow.
@@ -192,7 +265,10 @@ impl Default for ConnectionConfig {
         Self {
             mptcp: true,
             version: Version::V0,
-            checksum: ChecksumPolicy::Accept,
+            other_version: OtherVersion::default(),
+            accept_versions: AcceptVersions::default(),
+            allow_join_initial_address: true,
+            checksum: ChecksumPolicy::Offer,
             congestion: CongestionAlgorithm::default(),
             // Twice the bandwidth-delay product of 1 Gbit/s and 250 ms. Only what the path and the
             // reader need is ever used, so the limit can be generous; it bounds what a peer can
@@ -204,6 +280,10 @@ impl Default for ConnectionConfig {
             max_subflows: 8,
             join_ports: JoinPorts::Any,
             backup_binds_both: true,
+            // As many as Linux has endpoints.
+            max_accepted_addresses: 8,
+            // Linux's net.mptcp.add_addr_timeout.
+            add_addr_timeout: Duration::from_secs(120),
             syn_tries_with_mptcp: 3,
             ecn: EcnPolicy::Accept,
             pacing: true,
@@ -257,6 +337,13 @@ pub struct EndpointConfig {
     pub answer_unknown_with_reset: bool,
     /// How long a closed subflow keeps its addresses (twice the MSL, RFC 9293 §3.6.1).
     pub time_wait: Duration,
+    /// How long connections to an address start without MP_CAPABLE after SYNs with it vanished on
+    /// the way there and one without did not. Doubles each time it is found again; zero: never.
+    pub blackhole_timeout: Duration,
+    /// How long it is remembered which versions a peer speaks.
+    pub peer_memory_lifetime: Duration,
+    /// Peers of which something is remembered, at most.
+    pub max_remembered_peers: usize,
 }
 
 impl Default for EndpointConfig {
@@ -271,6 +358,12 @@ impl Default for EndpointConfig {
             ephemeral_ports: (49152, 65535),
             answer_unknown_with_reset: true,
             time_wait: Duration::from_secs(60),
+            // As Linux.
+            blackhole_timeout: Duration::from_secs(60 * 60),
+            // A host that is updated is noticed within the hour.
+            peer_memory_lifetime: Duration::from_secs(60 * 60),
+            // About half a megabyte.
+            max_remembered_peers: 4096,
         }
     }
 }

@@ -11,9 +11,7 @@ use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, InitialSubflow};
-use crate::mptcp::key::HostKey;
 use crate::tcp::tcb::Tcb;
-use crate::wire::mptcp_option::Key;
 use crate::wire::packet::FourTuple;
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -88,22 +86,20 @@ impl Endpoint {
             after,
         } = self.choose_local(now, local, remote)?;
         let mut config = config;
-        let key = self.new_key(config.version);
-        // Without a free token there is no MPTCP (RFC 6824 §3.1); plain TCP needs no key.
-        config.mptcp &= key.is_some();
-        let key = key.unwrap_or_else(|| HostKey::new(config.version, Key(0)));
+        let any_port = local.is_none_or(|local| local.port() == 0);
+        let offer = self.offer(now, remote, any_port, &mut config);
+        let token = offer.as_ref().map(|offer| offer.local.token);
         let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config, after));
         let initial = InitialSubflow {
             tuple,
             interface,
             tcb,
         };
-        let mptcp = config.mptcp;
         let id = self
             .connections
-            .insert(None, |id| Connection::connect(id, config, key, initial));
-        if mptcp {
-            self.demux.insert_token(key.token, id);
+            .insert(None, |id| Connection::connect(id, config, offer, initial));
+        if let Some(token) = token {
+            self.demux.insert_token(token, id);
         }
         self.demux.insert(tuple, id, SubflowId(0));
         Ok(id)

@@ -77,6 +77,9 @@ impl Endpoint {
         let Ok(offered) = offered(syn, &config) else {
             return;
         };
+        if offered.is_some() {
+            self.counters.count(MptcpCounter::MpCapableSynRx);
+        }
         // What follows TIME-WAIT takes the place of a connection, so it needs no room; and its
         // sequence numbers have to lie behind those of the other, which those of a cookie do not.
         if after.is_none() {
@@ -98,7 +101,7 @@ impl Endpoint {
         }
         let answer = offered.and_then(|(version, capable)| {
             let local = self.new_key(version)?;
-            Some(Answer::new(version, local, &capable, config.checksum))
+            Some(Answer::new(version, local, &capable, &config))
         });
         let tcb_config = self.tcb_config(now, &syn.tuple, home, &config, after);
         let id = self.insert_accepted(now, home, listener_id, syn, tcb_config, answer, config);
@@ -141,15 +144,19 @@ impl Endpoint {
 
     /// A key whose token no connection uses (RFC 6824 §3.1); `None` gives up MPTCP.
     pub(super) fn new_key(&mut self, version: Version) -> Option<HostKey> {
-        (0..KEY_TRIES).find_map(|_| {
+        let key = (0..KEY_TRIES).find_map(|_| {
             let key = HostKey::new(version, Key(self.rng.next_u64()));
             self.is_free_key(&key).then_some(key)
-        })
+        });
+        if key.is_none() {
+            self.counters.count(MptcpCounter::MpFallbackTokenInit);
+        }
+        key
     }
 
     /// A key can be ours: no connection has its token.
     pub(super) fn is_free_key(&self, key: &HostKey) -> bool {
-        key.key.0 != 0 && self.demux.token(key.token).is_none()
+        key.key.0 != 0 && !self.demux.is_token_taken(key.token)
     }
 
     pub(super) fn answer_with_reset(
@@ -186,7 +193,7 @@ fn offered(syn: &Segment, config: &ConnectionConfig) -> Result<Option<Offered>, 
     let Some(capable) = capable_of(syn).filter(|_| config.mptcp) else {
         return Ok(None);
     };
-    match judge_syn(&capable, config.checksum) {
+    match judge_syn(&capable, config) {
         SynVerdict::Accept(version) => Ok(Some((version, capable))),
         SynVerdict::PlainTcp => Ok(None),
         SynVerdict::Ignore => Err(Ignored),

@@ -157,6 +157,9 @@ impl Endpoint {
         if !entry.connection.can_open_subflow() {
             return Err(SubflowError::NotMultipath);
         }
+        if entry.connection.may_not_join(remote) {
+            return Err(SubflowError::DeniedByPeer(remote));
+        }
         let config = entry.connection.config().clone();
         let end = self
             .choose_end_of_join(now, local, remote)

@@ -7,7 +7,10 @@
 //! |---|---|
 //! | `mod` | the endpoint: input, output, getters |
 //! | `commands` | what the application asks for |
+//! | `addresses` | addresses and priorities, by hand |
 //! | `tuning` | settings of a connection that lives |
+//! | `offer` | what a new connection offers, and the second offer |
+//! | `peer_memory`, `expiring` | what earlier connections have shown of hosts |
 //! | `incoming` | SYNs and strays |
 //! | `joins`, `join_limits` | SYNs with MP_JOIN, joins of our own, and how many may fail |
 //! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
@@ -17,9 +20,11 @@
 //! | `icmp_errors` | whose segment an ICMP error is about |
 //! | `interfaces`, `listener`, `ports`, `isn`, `reset`, `secret` | as they say |
 
+mod addresses;
 mod commands;
 mod connections;
 mod demux;
+mod expiring;
 mod icmp_errors;
 mod incoming;
 mod interfaces;
@@ -27,6 +32,8 @@ mod isn;
 mod join_limits;
 mod joins;
 mod listener;
+mod offer;
+mod peer_memory;
 mod ports;
 mod reset;
 mod secret;
@@ -38,7 +45,7 @@ mod tuning;
 use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
 use crate::base::error::CloseReason;
 use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
-use crate::base::mptcp_counters::MptcpCounters;
+use crate::base::mptcp_counters::{MptcpCounter, MptcpCounters};
 use crate::base::rng::SeededRng;
 use crate::base::seq::SeqNum;
 use crate::base::stats::EndpointStats;
@@ -54,11 +61,14 @@ use interfaces::InterfaceTable;
 use isn::IsnGenerator;
 use join_limits::FailedJoins;
 use listener::Listeners;
+use peer_memory::PeerMemory;
 use ports::PortSelector;
 use reset::Offence;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use syn_cookie::Cookies;
+
+pub use peer_memory::{BlackHole, PeerKnowledge, PeerVersions};
 
 /// Something the application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +138,9 @@ pub struct Endpoint {
     demux: Demux,
     listeners: Listeners,
     connections: Connections,
+    peers: PeerMemory,
+    /// What is announced to every peer.
+    announced: Vec<addresses::Announced>,
     /// Packets that belong to no connection.
     replies: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -146,11 +159,13 @@ impl Endpoint {
             demux: Demux::new(&mut rng, config.ephemeral_ports),
             cookies: Cookies::new(&mut rng),
             failed_joins: FailedJoins::new(config.failed_joins),
+            peers: PeerMemory::new(&config),
             config,
             rng,
             interfaces: InterfaceTable::default(),
             listeners: Listeners::default(),
             connections: Connections::default(),
+            announced: Vec::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
             stats: EndpointStats::default(),
@@ -224,8 +239,12 @@ impl Endpoint {
         }
         let offence = Offence::of(&segment);
         let answer = entry.connection.handle_segment(now, subflow, segment);
-        if answer == SegmentAnswer::Reset {
-            self.answer_with_reset(interface, &offence, None);
+        match answer {
+            SegmentAnswer::None => {}
+            SegmentAnswer::Reset => self.answer_with_reset(interface, &offence, None),
+            SegmentAnswer::OfferAgain(version) => {
+                self.offer_again(now, interface, id, version, &offence);
+            }
         }
         self.after(now, id);
     }
@@ -305,7 +324,10 @@ impl Endpoint {
     /// What happened to MPTCP, under the kernel's names.
     #[must_use]
     pub fn mptcp_counters(&self) -> MptcpCounters {
-        self.counters
+        let mut counters = self.counters;
+        // The one that goes down again.
+        counters[MptcpCounter::MpCurrEstab] = self.connections.count_current();
+        counters
     }
 
     fn for_each_connection(&mut self, now: Instant, mut act: impl FnMut(&mut connections::Entry)) {
@@ -358,7 +380,7 @@ impl Endpoint {
             }
             Effect::FellBack => {
                 self.stats.fallbacks += 1;
-                self.forget_token(id);
+                self.close_token(id);
                 self.tell(id, Event::FellBack(id));
             }
             Effect::Closed(reason) => self.closed(now, id, reason),
@@ -368,9 +390,13 @@ impl Endpoint {
                 backup,
                 ..
             } => {
-                // The path manager asks again if it did not work.
-                let _ = self.open_subflow(now, id, local, remote, backup);
+                if self.open_subflow(now, id, local, remote, backup).is_err()
+                    && let Some(entry) = self.connections.get_mut(id)
+                {
+                    entry.connection.path_failed(now, local, remote);
+                }
             }
+            Effect::Learnt(remote, lesson) => self.learn(now, remote, lesson),
             Effect::JoinRefused => self.stats.joins_refused += 1,
             Effect::JoinUnproven(source) => {
                 self.stats.joins_refused += 1;
@@ -405,7 +431,9 @@ impl Endpoint {
         for address in usable {
             entry.connection.add_local_address(now, address);
         }
-        match entry.listener {
+        let listener = entry.listener;
+        self.announce_to(now, id);
+        match listener {
             None => self.tell(id, Event::Connected(id, protocol)),
             Some(listener) => {
                 if let Some(waiting) = self.listeners.get_mut(listener) {
@@ -418,7 +446,7 @@ impl Endpoint {
     }
 
     fn closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
-        self.forget_token(id);
+        self.close_token(id);
         let Some(entry) = self.connections.get_mut(id) else {
             return;
         };
@@ -439,16 +467,20 @@ impl Endpoint {
     }
 
     /// Nobody can join the connection any more.
-    fn forget_token(&mut self, id: ConnectionId) {
+    ///
+    /// Its token stays taken until its subflows are gone too (protocol reference 3.2).
+    fn close_token(&mut self, id: ConnectionId) {
         let entry = self.connections.get(id);
         if let Some(token) = entry.and_then(|entry| entry.connection.token()) {
-            self.demux.remove_token(token, id);
+            self.demux.close_token(token, id);
         }
     }
 
     fn forget(&mut self, id: ConnectionId) {
-        self.forget_token(id);
         if let Some(entry) = self.connections.get(id) {
+            if let Some(token) = entry.connection.token() {
+                self.demux.remove_token(token, id);
+            }
             for tuple in entry.connection.tuples().collect::<Vec<_>>() {
                 if let Some((owner, subflow)) = self.demux.subflow(&tuple)
                     && owner == id

@@ -281,7 +281,7 @@ impl Connection {
 
     /// Gives up MPTCP in both directions (RFC 6824 §3.6, RFC 8684 §3.7): the subflow's stream is the
     /// connection's. The peer hears of it with the next data.
-    fn fall_back_in_line(&mut self, context: Context) {
+    pub(super) fn fall_back_in_line(&mut self, context: Context) {
         let nothing_mapped = self.subflows[0].tcb.bytes_sent == 0;
         self.peer_stopped_in_line(context);
         self.stop_mapping(context.now);

@@ -6,6 +6,8 @@
 //! | `receive` | a segment of a subflow arrives |
 //! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | the MP_CAPABLE handshake |
+//! | `offer_again` | a second attempt at it, with the other version |
+//! | `first_data` | what the first data decides |
 //! | `join` | the MP_JOIN handshake |
 //! | `resets` | MP_TCPRST: what we say with an RST, what the peer says, and which paths that closes |
 //! | `fallback` | when MPTCP is given up, and what that means for the bytes |
@@ -14,6 +16,7 @@
 //! | `buffers` | how the buffers grow |
 //! | `health` | paths that stall, and those that are stale |
 //! | `liveness` | keepalive, probes, the time after which a silent peer is given up |
+//! | `signal_queue` | options that wait for an acknowledgment of their own |
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
 //! | `commands` | what the application asks for |
@@ -24,13 +27,16 @@ mod closing;
 mod commands;
 mod establish;
 mod fallback;
+mod first_data;
 mod health;
 mod icmp;
 mod join;
 mod liveness;
+mod offer_again;
 mod paths;
 mod receive;
 mod resets;
+mod signal_queue;
 mod subflows;
 mod timeouts;
 mod transmit;
@@ -44,9 +50,8 @@ use join::CrossedJoin;
 
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
-use super::handshake::{Answer, Offer, Protocol, Session};
-use super::key::HostKey;
-use super::path_manager::{AddressBook, FullMesh, PathManager};
+use super::handshake::{Answer, Lesson, Offer, Protocol, Session};
+use super::path_manager::{AddressBook, Attempts, FullMesh, PathManager};
 use super::scheduler::{MinRtt, Scheduler};
 use super::state::{DataEvent, DataState};
 use super::subflow::{Role, Subflow};
@@ -60,6 +65,8 @@ use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, Su
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
 use crate::wire::packet::FourTuple;
+use paths::Unechoed;
+use signal_queue::JustSaid;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -100,6 +107,8 @@ pub enum Effect {
     /// A peer's MP_JOIN was refused as whoever is at this address did not prove that it has the
     /// keys.
     JoinUnproven(IpAddr),
+    /// The answer to our SYN tells this of a peer and the path to it.
+    Learnt(SocketAddr, Lesson),
     /// Something happened that is counted for the whole host.
     Counted(MptcpCounter),
 }
@@ -112,7 +121,7 @@ enum Side {
 }
 
 /// An option that goes out on an acknowledgment of its own or on any segment with room.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Signal {
     option: MptcpOption,
     /// Only on this subflow.
@@ -136,6 +145,8 @@ struct Deadlines {
     announce: Option<Instant>,
     /// MP_FAIL that was not answered is sent again, or nobody waits for the answer any more.
     fail: Option<Instant>,
+    /// A signal had to wait for a while.
+    signal: Option<Instant>,
 }
 
 /// Data sent again because no DATA_ACK came.
@@ -155,6 +166,8 @@ pub struct Connection {
     config: ConnectionConfig,
     protocol: Protocol,
     token: Option<Token>,
+    /// Both keys were known at some time.
+    was_mptcp: bool,
     state: DataState,
     send: DataSend,
     receive: DataReceive,
@@ -164,9 +177,13 @@ pub struct Connection {
     scheduler: Box<dyn Scheduler>,
     path_manager: Box<dyn PathManager>,
     addresses: AddressBook,
+    /// What came of attempts to open subflows.
+    attempts: Attempts,
     signals: VecDeque<Signal>,
-    /// Announcements that the peer has not echoed (version 1), and how often they were sent.
-    unechoed: Vec<(AddressId, IpAddr, u32)>,
+    /// The address signals of the last round trip.
+    just_said: JustSaid,
+    /// Announcements that the peer has not echoed (version 1).
+    unechoed: Vec<Unechoed>,
     deadlines: Deadlines,
     /// The repair that an expiry of the data-level timer has started.
     data_recovery: Option<DataRecovery>,
@@ -175,8 +192,6 @@ pub struct Connection {
     /// Expiries of the data-level timer without progress.
     data_backoff: u32,
     probe_backoff: u32,
-    /// Joins that failed since one succeeded.
-    failed_joins: u32,
     /// Joins that met one of the peer, to be tried again.
     crossed: Vec<CrossedJoin>,
     /// Paths that the peer has closed for good.
@@ -206,25 +221,17 @@ pub struct InitialSubflow {
 }
 
 impl Connection {
-    /// A connection whose SYN is to be sent, with MP_CAPABLE if the settings say so.
+    /// A connection whose SYN is to be sent, with MP_CAPABLE if there is an offer.
     #[must_use]
     pub fn connect(
         id: ConnectionId,
         config: ConnectionConfig,
-        key: HostKey,
+        offer: Option<Offer>,
         initial: InitialSubflow,
     ) -> Self {
-        let protocol = if config.mptcp {
-            Protocol::Offered(Offer {
-                version: config.version,
-                local: key,
-                checksum: config.checksum,
-                on_syn: true,
-            })
-        } else {
-            Protocol::Plain
-        };
-        Self::new(id, Side::Initiator, config, protocol, key.idsn, initial)
+        let idsn = offer.as_ref().map_or(DataSeq(0), |offer| offer.local.idsn);
+        let protocol = offer.map_or(Protocol::Plain, Protocol::Offered);
+        Self::new(id, Side::Initiator, config, protocol, idsn, initial)
     }
 
     /// A connection made by a SYN; `answer` is there if it is answered with MP_CAPABLE.
@@ -276,6 +283,7 @@ impl Connection {
             config,
             protocol,
             token,
+            was_mptcp: false,
             state: DataState::Established,
             subflows: vec![Subflow::new(
                 SubflowId(0),
@@ -288,14 +296,15 @@ impl Connection {
             scheduler: Box::new(MinRtt),
             path_manager: Box::new(FullMesh),
             addresses: AddressBook::new(tuple.local.ip(), tuple.remote),
+            attempts: Attempts::default(),
             signals: VecDeque::new(),
+            just_said: JustSaid::default(),
             unechoed: Vec::new(),
             deadlines: Deadlines::default(),
             data_recovery: None,
             data_waiting_since: None,
             data_backoff: 0,
             probe_backoff: 0,
-            failed_joins: 0,
             crossed: Vec::new(),
             prohibited_paths: Vec::new(),
             close_subflows_wanted: false,
@@ -390,6 +399,7 @@ impl Connection {
     fn protocol_info(&self) -> ConnectionProtocol {
         match &self.protocol {
             Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
+            Protocol::Mptcp(session) if session.assumed => ConnectionProtocol::Negotiating,
             Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
             Protocol::FallingBack(falling) if !self.is_plain() => {
                 ConnectionProtocol::Mptcp(falling.session.version)

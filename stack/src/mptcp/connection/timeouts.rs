@@ -6,7 +6,6 @@ use crate::base::error::CloseReason;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
-use crate::mptcp::handshake::Protocol;
 use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::expiry::Expired;
@@ -39,6 +38,7 @@ impl Connection {
             deadlines.announce,
             deadlines.fail,
             self.crossed.iter().map(|join| join.at).min(),
+            deadlines.signal,
         ];
         let subflows = self
             .subflows
@@ -86,6 +86,8 @@ impl Connection {
         if take_due(&mut self.deadlines.fail, now) {
             self.fail_timed_out(now);
         }
+        // The turn that follows sends what has waited.
+        take_due(&mut self.deadlines.signal, now);
         if take_due(&mut self.deadlines.give_up, now) {
             let reason = if self.state.is_finished() {
                 CloseReason::Finished
@@ -114,11 +116,8 @@ impl Connection {
         let state = subflow.tcb.state;
         match (state, &subflow.role) {
             (TcpState::SynSent | TcpState::SynReceived, Role::Initial) => {
-                if let Protocol::Offered(offer) = &mut self.protocol
-                    && expiries >= self.config.syn_tries_with_mptcp
-                {
-                    // RFC 6824 §3.1: the path may drop SYNs with unknown options.
-                    offer.on_syn = false;
+                if expiries >= self.config.syn_tries_with_mptcp {
+                    self.leave_option_off_syn();
                 }
                 if state == TcpState::SynReceived && expiries >= MAX_SYN_ACK_TRIES {
                     self.give_up_subflow(now, index);

@@ -53,9 +53,13 @@ impl Connection {
                 return Some(transmit);
             }
         }
+        if let Some(transmit) = self.poll_third_ack(now, interfaces) {
+            return Some(transmit);
+        }
         if let Some(transmit) = self.poll_data(now, interfaces) {
             return Some(transmit);
         }
+        self.decide_before_end();
         self.poll_plain_fin();
         for index in 0..self.subflows.len() {
             if let Some(transmit) = self.poll_last(now, index, interfaces) {
