@@ -249,7 +249,7 @@ impl Bed {
     pub(crate) fn peer_counts(&self) -> Counts {
         match &self.peer {
             Peer::Kernel(_) | Peer::KernelTcp => Counts::of_kernel(),
-            Peer::Stack(_) => Counts::unknown(),
+            Peer::Stack(stack) => Counts::of_stack(stack),
         }
     }
 
@@ -269,20 +269,22 @@ impl Bed {
     /// Waits until a number of the peer is as it should be.
     pub(crate) async fn peer_counts_until(&self, name: &str, right: impl Fn(u64) -> bool) {
         let waiting = async {
-            while self.peer_counts().get(name).is_some_and(|now| !right(now)) {
+            while !right(self.peer_counts().get(name)) {
                 sleep(Duration::from_millis(1)).await;
             }
         };
         let waited = timeout(LIMIT, waiting).await;
-        assert!(waited.is_ok(), "{name} of {:?}", self.peer_counts());
+        assert!(
+            waited.is_ok(),
+            "{name} of {:?}",
+            self.peer_counts().nonzero()
+        );
     }
 
     /// Whether the peer has sent data again at the data level: the kernel then takes a backup, too,
     /// if the others have something in flight.
     pub(crate) fn peer_has_reinjected(&self) -> bool {
-        self.peer_counts()
-            .get("MPTCPRetrans")
-            .is_some_and(|count| count > 0)
+        self.peer_counts().get("MPTCPRetrans") > 0
     }
 
     /// A connection between the first addresses of both.
@@ -327,12 +329,15 @@ impl Bed {
 
     /// Stops everything and checks what must hold after every run.
     async fn finish(self, expected: &Expected) {
-        let counts = self.peer_counts();
+        let (ours, peer) = (Counts::of_stack(&self.ours), self.peer_counts());
         self.ours.stop().await;
         if let Peer::Stack(stack) = &self.peer {
             stack.stop().await;
         }
-        expected.check(&counts);
+        if self.setup.peer == PeerKind::Kernel {
+            expected.check(&peer);
+        }
+        expected.check_mirrored(&ours, &peer);
         if let Some((file, recorder)) = self.capture {
             recorder.finish().expect("capture");
             let checked = Checked::of(&file);

@@ -1,27 +1,47 @@
-//! What a peer has counted under the kernel's names, and what it should have counted.
+//! What both hosts have counted under the kernel's names, and what they should have counted.
 
 use crate::bed::Opener;
+use umptcp::{MptcpCounters, Stack};
 use umptcp_lab::kernel::Counters;
 use umptcp_tests::mptcp_capture::Checked;
 
 /// The numbers of one host at one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Counts(Option<Counters>);
+pub(crate) enum Counts {
+    /// The kernel's.
+    Kernel(Counters),
+    /// Those of a stack of ours.
+    Stack(MptcpCounters),
+}
 
 impl Counts {
     /// The kernel's, in the namespace of the caller.
     pub(crate) fn of_kernel() -> Self {
-        Self(Some(Counters::read().expect("counters")))
+        Self::Kernel(Counters::read().expect("counters"))
     }
 
-    /// Of a host that counts nothing.
-    pub(crate) const fn unknown() -> Self {
-        Self(None)
+    pub(crate) fn of_stack(stack: &Stack) -> Self {
+        Self::Stack(stack.mptcp_counters())
     }
 
-    /// The number under a name, if the host counts.
-    pub(crate) fn get(&self, name: &str) -> Option<u64> {
-        self.0.as_ref().map(|counters| counters.get(name))
+    /// The number under one of the kernel's names.
+    pub(crate) fn get(&self, name: &str) -> u64 {
+        match self {
+            Self::Kernel(counters) => counters.get(name),
+            Self::Stack(counters) => counters.by_name(name).expect("a name of the kernel"),
+        }
+    }
+
+    /// What has been counted at all, to be shown.
+    pub(crate) fn nonzero(&self) -> Vec<(&str, u64)> {
+        match self {
+            Self::Kernel(counters) => counters.nonzero(),
+            Self::Stack(counters) => counters
+                .iter()
+                .filter(|&(_, number)| number > 0)
+                .map(|(counter, number)| (counter.name(), number))
+                .collect(),
+        }
     }
 }
 
@@ -67,6 +87,9 @@ const FALLBACK: [&str; 4] = [
     "SimultConnectFallback",
     "FallbackFailed",
 ];
+
+/// What one host counts when it sends, and the other when it receives.
+const MIRRORED: [(&str, &str); 2] = [("MPFailTx", "MPFailRx"), ("InfiniteMapTx", "InfiniteMapRx")];
 
 /// What a row expects its peer to have counted, and its capture to have shown. What is trouble
 /// must not have been counted at all, unless a row says so.
@@ -126,26 +149,33 @@ impl Expected {
         self
     }
 
-    /// Compares with what was counted.
-    pub(crate) fn check(&self, counts: &Counts) {
-        let Some(counters) = &counts.0 else {
-            return;
-        };
+    /// Compares with what the peer has counted.
+    pub(crate) fn check(&self, peer: &Counts) {
         for &(name, count) in &self.counted {
-            assert_eq!(
-                counters.get(name),
-                count,
+            assert_eq!(peer.get(name), count, "{name} of {:?}", peer.nonzero());
+        }
+        let expected = |name| self.counted.iter().any(|&(known, _)| known == name);
+        for name in TROUBLE.into_iter().chain(FALLBACK) {
+            let allowed = expected(name) || self.allowed.contains(&name);
+            assert!(
+                allowed || peer.get(name) == 0,
                 "{name} of {:?}",
-                counters.nonzero()
+                peer.nonzero()
             );
         }
-        for name in TROUBLE.into_iter().chain(FALLBACK) {
-            let expected = self.allowed.contains(&name)
-                || self.counted.iter().any(|&(known, _)| known == name);
+    }
+
+    /// Compares what both have counted, line by line, where both count the same thing.
+    pub(crate) fn check_mirrored(&self, ours: &Counts, peer: &Counts) {
+        for (sent, received) in MIRRORED {
+            let of_both = |name| (ours.get(name), peer.get(name));
+            let (our_sent, peer_sent) = of_both(sent);
+            let (our_received, peer_received) = of_both(received);
             assert!(
-                expected || counters.get(name) == 0,
-                "{name} of {:?}",
-                counters.nonzero()
+                our_sent == peer_received && peer_sent == our_received,
+                "{sent} and {received}: we {:?}, the peer {:?}",
+                ours.nonzero(),
+                peer.nonzero()
             );
         }
     }
