@@ -222,7 +222,11 @@ impl Connection {
             self.receive.finish_at(fin);
         }
         match result {
-            Ok(()) => self.check_unmapped(now, index),
+            Ok(()) => {
+                self.check_unmapped(now, index);
+                let window = self.receive.capacity();
+                self.subflows[index].received.forget_hopeless(window);
+            }
             Err(MappingError::Checksum(dsn)) => self.checksum_failed(now, index, dsn),
             Err(MappingError::Conflict) => {
                 self.reset_subflow(now, index, ResetReason::MptcpSpecific);
