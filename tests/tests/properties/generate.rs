@@ -327,6 +327,8 @@ impl Generator {
             close_timeout: Duration::from_secs(1000),
             fin_timeout: Duration::from_secs(1000),
             connect_timeout: Duration::from_secs(1000),
+            stale_loss_count: self.among(&[0, 1, 4]),
+            stuck_subflow_timeout: self.chance(0.5).then(|| self.duration(500..=10_000)),
             ..ConnectionConfig::default()
         }
     }

@@ -281,7 +281,11 @@ impl Connection {
             self.subflows[index].tcb.ack.require_now();
         }
         match result {
-            Ok(()) => self.check_unmapped(context),
+            Ok(()) => {
+                self.check_unmapped(context);
+                let window = self.receive.capacity();
+                self.subflows[index].received.forget_hopeless(window);
+            }
             Err(MappingError::Checksum(dsn)) => self.checksum_failed(context, dsn),
             Err(MappingError::Conflict) => {
                 self.reset_subflow(now, index, ResetReason::MptcpSpecific);
