@@ -38,5 +38,5 @@ pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
 pub use base::stats::EndpointStats;
 pub use base::time::Instant;
 pub use endpoint::{Endpoint, Event};
-pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

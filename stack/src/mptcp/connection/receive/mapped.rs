@@ -34,11 +34,12 @@ impl Connection {
             self.process_option(context, option);
         }
         if arrival.data_acked {
-            let subflow = &mut self.subflows[index];
-            subflow.sent.release_before(subflow.tcb.snd_una);
             // The keys on an acknowledgment of the peer's handshake show MPTCP as well as a DSS.
             let speaks_mptcp = options.dss.is_some() || !options.mptcp.is_empty();
             self.check_first_acknowledgment(context, speaks_mptcp);
+            // After that: a subflow that has to end has data which is to come again elsewhere.
+            let subflow = &mut self.subflows[index];
+            subflow.sent.release_before(subflow.tcb.snd_una);
         }
         if self.protocol.sends_plain() {
             self.acknowledged_by_subflow(now, &arrival, window);
@@ -81,6 +82,7 @@ impl Connection {
             index,
             window,
             start: first.map_or(end, |&(ssn, _)| ssn),
+            end,
             start_dsn: self.receive.dsn(tcb.bytes_received.wrapping_sub(text)),
             has_text: first.is_some(),
             payload,
