@@ -106,7 +106,7 @@ impl Pair {
             checksum: if variant.checksum {
                 ChecksumPolicy::Require
             } else {
-                ChecksumPolicy::Accept
+                ChecksumPolicy::Offer
             },
             // Full mesh up to a limit takes disjoint pairs of addresses first.
             max_subflows: variant.subflows,

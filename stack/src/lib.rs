@@ -26,8 +26,9 @@ pub mod tcp;
 pub mod wire;
 
 pub use base::config::{
-    ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy, EndpointConfig,
-    InterfaceConfig, Keepalive, SynCookies, Version,
+    AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy,
+    EndpointConfig, FailedJoinLimits, InterfaceConfig, JoinPorts, Keepalive, OtherVersion,
+    SynCookies, Version,
 };
 pub use base::error::{
     AbortError, CloseReason, ConnectError, ListenError, NetworkError, ReadError, SubflowError,
@@ -37,6 +38,6 @@ pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
 pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
 pub use base::stats::EndpointStats;
 pub use base::time::Instant;
-pub use endpoint::{Endpoint, Event};
+pub use endpoint::{BlackHole, Endpoint, Event, PeerKnowledge, PeerVersions};
 pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

@@ -99,7 +99,7 @@ proptest! {
     ) {
         let config = ConnectionConfig {
             version: if v1 { Version::V1 } else { Version::V0 },
-            checksum: if checksum { ChecksumPolicy::Require } else { ChecksumPolicy::Accept },
+            checksum: if checksum { ChecksumPolicy::Require } else { ChecksumPolicy::Offer },
             ..ConnectionConfig::default()
         };
         let (mut client, mut server) = (Host::new(1, 1), Host::new(2, 2));

@@ -21,18 +21,115 @@ impl Version {
             Self::V1 => 1,
         }
     }
+
+    /// The version with this number on the wire.
+    #[must_use]
+    pub const fn of_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::V0),
+            1 => Some(Self::V1),
+            _ => None,
+        }
+    }
+
+    /// The one that is not this one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V0 => Self::V1,
+            Self::V1 => Self::V0,
+        }
+    }
+}
+
+/// What to do when a peer does not speak the version that is offered to it. It answers as plain
+/// TCP then, whether it speaks the other version or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OtherVersion {
+    /// Go on as plain TCP, and offer the same version again the next time.
+    Never,
+    /// Go on as plain TCP; the next connection to the same address and port offers the other
+    /// version. Costs nothing: a server that speaks neither sees one connection for each.
+    #[default]
+    NextConnection,
+    /// Let go of the attempt before the peer's application sees it (an RST in place of the third
+    /// packet), and connect again at once from another port, offering the other version. Costs a
+    /// round trip and a second SYN at every server of plain TCP, once for as long as it is
+    /// remembered. A connection from a port that the application chose does not do it.
+    AtOnce,
+}
+
+/// Which versions a listener speaks. The SYN says which one it is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AcceptVersions {
+    /// Either.
+    #[default]
+    Both,
+    /// Only this one: SYNs of the other are answered as plain TCP.
+    Only(Version),
+}
+
+impl AcceptVersions {
+    /// This one is spoken.
+    #[must_use]
+    pub fn includes(self, version: Version) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Only(only) => only == version,
+        }
+    }
 }
 
 /// What to do about DSS checksums (RFC 6824 §3.1, flag A).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ChecksumPolicy {
-    /// Use them if the peer asks for them.
+    /// Do not ask for them, and use them if the peer does.
     #[default]
-    Accept,
-    /// Ask for them.
+    Offer,
+    /// Ask for them: whoever speaks MPTCP with us uses them.
     Require,
     /// Fall back to TCP if the peer asks for them.
     Forbid,
+}
+
+/// Which of our ports a peer may join (RFC 6824 §3.2). Whoever joins proves that it has the keys,
+/// whatever the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum JoinPorts {
+    /// Every one, in both versions: the token names the connection, and a middlebox may have
+    /// changed the port.
+    #[default]
+    Any,
+    /// That of the initial subflow, and those announced with ADD_ADDR; Linux is as strict in
+    /// version 1.
+    Known,
+}
+
+/// How many joins may fail: SYNs with a token of no connection, and third packets without proof.
+///
+/// Beyond that, SYNs with an unknown token get no answer until the interval is over. A source that is
+/// over its own limit gets none with a right token either, so that it cannot guess tokens fast; but
+/// for a connection that knows the address of the source already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedJoinLimits {
+    /// From one IPv4 address, or one IPv6 network of 64 bits.
+    pub per_source: u32,
+    /// From everywhere; a right token is answered all the same.
+    pub total: u32,
+    /// In this time.
+    pub interval: Duration,
+}
+
+impl Default for FailedJoinLimits {
+    fn default() -> Self {
+        Self {
+            // At this pace the first of 1000 tokens is found after a week.
+            per_source: 64,
+            // Answers to sources that may be forged.
+            total: 1024,
+            interval: Duration::from_secs(10),
+        }
+    }
 }
 
 /// What to do about explicit congestion notification (RFC 3168).
@@ -99,8 +196,17 @@ impl Default for Keepalive {
 pub struct ConnectionConfig {
     /// Speak MPTCP; `false` makes plain TCP connections.
     pub mptcp: bool,
-    /// The version to offer when connecting. A listener answers in the version of the SYN.
+    /// The version to offer when connecting, unless the peer is known not to speak it (see
+    /// `other_version`). A listener answers in the version of the SYN.
     pub version: Version,
+    /// What to do when a peer does not speak that version.
+    pub other_version: OtherVersion,
+    /// The versions that a listener speaks.
+    pub accept_versions: AcceptVersions,
+    /// Let the peer open further subflows to the address and port of the initial one. Turn it off
+    /// where those lead to another host by then, as behind a load balancer: the peer is told
+    /// (flag C of version 1) and may join the addresses announced to it.
+    pub allow_join_initial_address: bool,
     /// DSS checksums.
     pub checksum: ChecksumPolicy,
     /// Congestion control of each of its subflows.
@@ -116,6 +222,11 @@ pub struct ConnectionConfig {
     /// Subflows the full-mesh path manager brings a connection to, and the most that are accepted
     /// from the peer; the initial one included.
     pub max_subflows: usize,
+    /// Which of our ports the peer may join.
+    pub join_ports: JoinPorts,
+    /// A subflow that we ask the peer to use only as a backup is one for what we send as well, as in
+    /// Linux. `false` binds the peer alone, as the protocol has it (RFC 6824 §3.3.8).
+    pub backup_binds_both: bool,
     /// SYNs sent with MPTCP before one is tried without (RFC 6824 §3.1).
     pub syn_tries_with_mptcp: u32,
     /// Explicit congestion notification on every subflow.
@@ -132,6 +243,12 @@ pub struct ConnectionConfig {
     pub delayed_ack: Duration,
     /// The same for the SYN of a new connection.
     pub connect_timeout: Duration,
+    /// Timeouts in a row without progress after which a subflow is stale: no data goes there until
+    /// something gets through again, as long as there is another. 0 stands for never.
+    pub stale_loss_count: u32,
+    /// How long a subflow may be stuck with data that other subflows have delivered since, before
+    /// it is reset. `None` leaves it to `user_timeout`.
+    pub stuck_subflow_timeout: Option<Duration>,
     /// Time a connection outlives its last subflow, for a new one to revive it.
     pub close_timeout: Duration,
 }
@@ -141,7 +258,10 @@ impl Default for ConnectionConfig {
         Self {
             mptcp: true,
             version: Version::V0,
-            checksum: ChecksumPolicy::Accept,
+            other_version: OtherVersion::default(),
+            accept_versions: AcceptVersions::default(),
+            allow_join_initial_address: true,
+            checksum: ChecksumPolicy::Offer,
             congestion: CongestionAlgorithm::default(),
             // Twice the bandwidth-delay product of 1 Gbit/s and 250 ms. Only what the path and the
             // reader need is ever used, so the limit can be generous; it bounds what a peer can
@@ -151,6 +271,8 @@ impl Default for ConnectionConfig {
             send_buffer: 64 << 20,
             nodelay: false,
             max_subflows: 8,
+            join_ports: JoinPorts::Any,
+            backup_binds_both: true,
             syn_tries_with_mptcp: 3,
             ecn: EcnPolicy::Accept,
             pacing: true,
@@ -160,6 +282,10 @@ impl Default for ConnectionConfig {
             // and for a SYN at least 3 minutes.
             connect_timeout: Duration::from_secs(180),
             delayed_ack: Duration::from_millis(40),
+            // As Linux has it.
+            stale_loss_count: 4,
+            // What it holds on to takes memory here; if its path heals, a new subflow is no worse.
+            stuck_subflow_timeout: Some(Duration::from_secs(60)),
             close_timeout: Duration::from_secs(60),
         }
     }
@@ -192,12 +318,21 @@ pub struct EndpointConfig {
     pub syn_backlog: usize,
     /// What becomes of SYNs beyond the SYN backlog.
     pub syn_cookies: SynCookies,
+    /// How many joins may fail.
+    pub failed_joins: FailedJoinLimits,
     /// First and last local port for outgoing subflows.
     pub ephemeral_ports: (u16, u16),
     /// Answer segments of no connection with RST (RFC 9293 §3.10.7.1).
     pub answer_unknown_with_reset: bool,
     /// How long a closed subflow keeps its addresses (twice the MSL, RFC 9293 §3.6.1).
     pub time_wait: Duration,
+    /// How long connections to an address start without MP_CAPABLE after SYNs with it vanished on
+    /// the way there and one without did not. Doubles each time it is found again; zero: never.
+    pub blackhole_timeout: Duration,
+    /// How long it is remembered which versions a peer speaks.
+    pub peer_memory_lifetime: Duration,
+    /// Peers of which something is remembered, at most.
+    pub max_remembered_peers: usize,
 }
 
 impl Default for EndpointConfig {
@@ -207,10 +342,17 @@ impl Default for EndpointConfig {
             // About a megabyte; cookies take over from there.
             syn_backlog: 512,
             syn_cookies: SynCookies::WhenFull,
+            failed_joins: FailedJoinLimits::default(),
             // RFC 6335 §6: the dynamic ports.
             ephemeral_ports: (49152, 65535),
             answer_unknown_with_reset: true,
             time_wait: Duration::from_secs(60),
+            // As Linux.
+            blackhole_timeout: Duration::from_secs(60 * 60),
+            // A host that is updated is noticed within the hour.
+            peer_memory_lifetime: Duration::from_secs(60 * 60),
+            // About half a megabyte.
+            max_remembered_peers: 4096,
         }
     }
 }

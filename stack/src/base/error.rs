@@ -148,6 +148,9 @@ pub enum SubflowError {
     /// The connection is plain TCP, or not far enough to take a second subflow.
     #[error("the connection cannot take another subflow now")]
     NotMultipath,
+    /// The peer takes no further subflows at the address and port of the initial one (flag C).
+    #[error("the peer takes no further subflows at {0}")]
+    DeniedByPeer(SocketAddr),
     /// The addresses do not work: see the cause.
     #[error(transparent)]
     Address(#[from] ConnectError),

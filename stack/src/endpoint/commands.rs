@@ -11,19 +11,17 @@ use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, InitialSubflow};
-use crate::mptcp::key::HostKey;
 use crate::tcp::tcb::Tcb;
-use crate::wire::mptcp_option::{Key, Nonce};
 use crate::wire::packet::FourTuple;
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// The local end of a new subflow.
-struct LocalEnd {
-    tuple: FourTuple,
-    interface: InterfaceId,
+pub(super) struct LocalEnd {
+    pub(super) tuple: FourTuple,
+    pub(super) interface: InterfaceId,
     /// Where the sequence numbers of the connection before it ended.
-    after: Option<SeqNum>,
+    pub(super) after: Option<SeqNum>,
 }
 
 impl Endpoint {
@@ -88,22 +86,20 @@ impl Endpoint {
             after,
         } = self.choose_local(now, local, remote)?;
         let mut config = config;
-        let key = self.new_key(config.version);
-        // Without a free token there is no MPTCP (RFC 6824 §3.1); plain TCP needs no key.
-        config.mptcp &= key.is_some();
-        let key = key.unwrap_or_else(|| HostKey::new(config.version, Key(0)));
+        let any_port = local.is_none_or(|local| local.port() == 0);
+        let offer = self.offer(now, remote, any_port, &mut config);
+        let token = offer.as_ref().map(|offer| offer.local.token);
         let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config, after));
         let initial = InitialSubflow {
             tuple,
             interface,
             tcb,
         };
-        let mptcp = config.mptcp;
         let id = self
             .connections
-            .insert(None, |id| Connection::connect(id, config, key, initial));
-        if mptcp {
-            self.demux.insert_token(key.token, id);
+            .insert(None, |id| Connection::connect(id, config, offer, initial));
+        if let Some(token) = token {
+            self.demux.insert_token(token, id);
         }
         self.demux.insert(tuple, id, SubflowId(0));
         Ok(id)
@@ -224,45 +220,6 @@ impl Endpoint {
         }
     }
 
-    /// Opens a further subflow from a local address to a remote one.
-    ///
-    /// # Errors
-    /// The connection cannot take one now, or the addresses do not work.
-    pub fn open_subflow(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        local: IpAddr,
-        remote: SocketAddr,
-        backup: bool,
-    ) -> Result<SubflowId, SubflowError> {
-        let entry = self
-            .connections
-            .get(connection)
-            .ok_or(SubflowError::UnknownConnection)?;
-        if !entry.connection.can_open_subflow() {
-            return Err(SubflowError::NotMultipath);
-        }
-        let config = entry.connection.config().clone();
-        let LocalEnd {
-            tuple,
-            interface,
-            after,
-        } = self.choose_local(now, Some(SocketAddr::new(local, 0)), remote)?;
-        let nonce = Nonce(self.rng.next_u32());
-        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config, after));
-        let entry = self
-            .connections
-            .get_mut(connection)
-            .ok_or(SubflowError::UnknownConnection)?;
-        let id = entry
-            .connection
-            .open_subflow(tuple, interface, tcb, nonce, backup);
-        self.demux.insert(tuple, connection, id);
-        self.connections.mark_ready(connection);
-        Ok(id)
-    }
-
     /// Closes a subflow in order; what it had not delivered goes to the others.
     ///
     /// # Errors
@@ -284,7 +241,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Asks the peer to treat a subflow as backup or as regular (MP_PRIO), and does so itself.
+    /// Asks the peer to treat a subflow as backup or as regular (MP_PRIO), and does so itself if
+    /// `ConnectionConfig::backup_binds_both` says so.
     ///
     /// # Errors
     /// There is no such connection, or no such established subflow of an MPTCP connection.
@@ -311,7 +269,7 @@ impl Endpoint {
     ///
     /// Where there is none, the port of a connection in TIME-WAIT serves if timestamps keep the
     /// two apart (see `tcp::time_wait`).
-    fn choose_local(
+    pub(super) fn choose_local(
         &mut self,
         now: Instant,
         wanted: Option<SocketAddr>,

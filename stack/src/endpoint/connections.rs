@@ -95,6 +95,14 @@ impl Connections {
         self.slots.len() - self.free.len()
     }
 
+    /// Those that the kernel would count as established MPTCP connections.
+    pub(super) fn count_current(&self) -> u64 {
+        let entries = self.slots.iter().filter_map(|slot| slot.entry.as_deref());
+        entries
+            .filter(|entry| entry.connection.is_current())
+            .count() as u64
+    }
+
     /// All ids.
     pub(super) fn ids(&self) -> Vec<ConnectionId> {
         let live = self

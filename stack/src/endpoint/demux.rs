@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 #[derive(Debug)]
 pub(super) struct Demux {
     subflows: HashMap<Key, (ConnectionId, SubflowId), Keyed>,
-    tokens: HashMap<Token, ConnectionId, Keyed>,
+    tokens: HashMap<Token, TokenUse, Keyed>,
     /// First and last ephemeral port.
     ephemeral: (u16, u16),
     /// Ephemeral ports in use between an address of ours and a destination.
@@ -79,19 +79,46 @@ impl Demux {
         }
     }
 
+    /// The connection that can be joined by this token.
     pub(super) fn token(&self, token: Token) -> Option<ConnectionId> {
-        self.tokens.get(&token).copied()
+        let known = self.tokens.get(&token)?;
+        known.open.then_some(known.connection)
+    }
+
+    /// The token is that of a connection: half-open, established, or closing.
+    pub(super) fn is_token_taken(&self, token: Token) -> bool {
+        self.tokens.contains_key(&token)
     }
 
     pub(super) fn insert_token(&mut self, token: Token, connection: ConnectionId) {
-        self.tokens.insert(token, connection);
+        let open = true;
+        self.tokens.insert(token, TokenUse { connection, open });
+    }
+
+    /// Nobody can join by it any more.
+    pub(super) fn close_token(&mut self, token: Token, connection: ConnectionId) {
+        if let Some(known) = self.tokens.get_mut(&token)
+            && known.connection == connection
+        {
+            known.open = false;
+        }
     }
 
     pub(super) fn remove_token(&mut self, token: Token, connection: ConnectionId) {
-        if self.token(token) == Some(connection) {
-            self.tokens.remove(&token);
+        if let Entry::Occupied(known) = self.tokens.entry(token)
+            && known.get().connection == connection
+        {
+            known.remove();
         }
     }
+}
+
+/// Whose a token is.
+#[derive(Clone, Copy, Debug)]
+struct TokenUse {
+    connection: ConnectionId,
+    /// The connection has not ended.
+    open: bool,
 }
 
 const fn destination(tuple: &FourTuple) -> (IpAddr, SocketAddr) {

@@ -1,53 +1,25 @@
 //! Segments that belong to no subflow: SYNs that make one, and strays.
 
 use super::Endpoint;
+use super::joins::{join_of, words_for_stray};
 use super::reset::Offence;
 use super::stateless::{Offered, Third, capable_of};
 use crate::base::config::{ConnectionConfig, SynCookies, Version};
-use crate::base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
+use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
-use crate::mptcp::connection::{Connection, InitialSubflow, JoinRequest};
+use crate::mptcp::connection::{Connection, InitialSubflow};
 use crate::mptcp::handshake::{Answer, SynVerdict, judge_syn};
 use crate::mptcp::key::HostKey;
 use crate::tcp::tcb::{Tcb, TcbConfig};
-use crate::wire::mptcp_option::{Key, MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason, Token};
+use crate::wire::mptcp_option::{Key, MpTcpRst};
 use crate::wire::packet::{Segment, Transmit};
 
 /// Attempts at a key whose token is not in use; Linux makes four.
 const KEY_TRIES: u32 = 8;
 /// Packets of no connection that wait to be sent; more are dropped, as on a full device.
 const MAX_REPLIES: usize = 4096;
-
-/// The MP_JOIN of a SYN.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct JoinSyn {
-    pub(super) token: Token,
-    backup: bool,
-    address_id: AddressId,
-    nonce: Nonce,
-}
-
-/// The MP_JOIN of a SYN, if there is one.
-pub(super) fn join_of(syn: &Segment) -> Option<JoinSyn> {
-    syn.options.mptcp.iter().find_map(|option| {
-        let MptcpOption::Join(MpJoin::Syn {
-            backup,
-            address_id,
-            token,
-            nonce,
-        }) = *option
-        else {
-            return None;
-        };
-        Some(JoinSyn {
-            token,
-            backup,
-            address_id,
-            nonce,
-        })
-    })
-}
 
 impl Endpoint {
     /// Takes a segment of no subflow. If its four-tuple was in TIME-WAIT, `after` is where the
@@ -73,61 +45,14 @@ impl Endpoint {
             return;
         }
         let offence = Offence::of(&segment);
+        let words = words_for_stray(&segment);
         let third = match listener {
             Some(listener) => self.handle_third_packet(now, home, listener, segment),
             None => Third::Stray,
         };
         if third == Third::Stray {
-            self.answer_with_reset(interface, &offence, None);
+            self.answer_with_reset(interface, &offence, words);
         }
-    }
-
-    /// RFC 6824 §3.2: a join is led to its connection by the token; no listener is needed.
-    fn handle_join(
-        &mut self,
-        now: Instant,
-        interface: InterfaceId,
-        home: InterfaceId,
-        join: JoinSyn,
-        syn: &Segment,
-        after: Option<SeqNum>,
-    ) {
-        let Some(id) = self.demux.token(join.token) else {
-            self.refuse_join(interface, syn, ResetReason::MptcpSpecific);
-            return;
-        };
-        let Some(entry) = self.connections.get_mut(id) else {
-            return;
-        };
-        if !entry.connection.make_room_for_join(now) {
-            self.refuse_join(interface, syn, ResetReason::AdministrativelyProhibited);
-            return;
-        }
-        let config = entry.connection.config().clone();
-        let request = JoinRequest {
-            tuple: syn.tuple,
-            interface: home,
-            remote_id: join.address_id,
-            backup: join.backup,
-            remote_nonce: join.nonce,
-            local_nonce: Nonce(self.rng.next_u32()),
-        };
-        let tcb_config = self.tcb_config(now, &syn.tuple, home, &config, after);
-        let tcb = Tcb::accept(now, tcb_config, syn);
-        if let Some(entry) = self.connections.get_mut(id) {
-            let subflow = entry.connection.accept_subflow(request, tcb);
-            self.demux.insert(request.tuple, id, subflow);
-        }
-        self.after(now, id);
-    }
-
-    fn refuse_join(&mut self, interface: InterfaceId, syn: &Segment, reason: ResetReason) {
-        self.stats.joins_refused += 1;
-        let reason = MpTcpRst {
-            transient: false,
-            reason,
-        };
-        self.answer_with_reset(interface, &Offence::of(syn), Some(reason));
     }
 
     fn handle_syn(
@@ -152,6 +77,9 @@ impl Endpoint {
         let Ok(offered) = offered(syn, &config) else {
             return;
         };
+        if offered.is_some() {
+            self.counters.count(MptcpCounter::MpCapableSynRx);
+        }
         // What follows TIME-WAIT takes the place of a connection, so it needs no room; and its
         // sequence numbers have to lie behind those of the other, which those of a cookie do not.
         if after.is_none() {
@@ -173,7 +101,7 @@ impl Endpoint {
         }
         let answer = offered.and_then(|(version, capable)| {
             let local = self.new_key(version)?;
-            Some(Answer::new(version, local, &capable, config.checksum))
+            Some(Answer::new(version, local, &capable, &config))
         });
         let tcb_config = self.tcb_config(now, &syn.tuple, home, &config, after);
         let id = self.insert_accepted(now, home, listener_id, syn, tcb_config, answer, config);
@@ -216,15 +144,19 @@ impl Endpoint {
 
     /// A key whose token no connection uses (RFC 6824 §3.1); `None` gives up MPTCP.
     pub(super) fn new_key(&mut self, version: Version) -> Option<HostKey> {
-        (0..KEY_TRIES).find_map(|_| {
+        let key = (0..KEY_TRIES).find_map(|_| {
             let key = HostKey::new(version, Key(self.rng.next_u64()));
             self.is_free_key(&key).then_some(key)
-        })
+        });
+        if key.is_none() {
+            self.counters.count(MptcpCounter::MpFallbackTokenInit);
+        }
+        key
     }
 
     /// A key can be ours: no connection has its token.
     pub(super) fn is_free_key(&self, key: &HostKey) -> bool {
-        key.key.0 != 0 && self.demux.token(key.token).is_none()
+        key.key.0 != 0 && !self.demux.is_token_taken(key.token)
     }
 
     pub(super) fn answer_with_reset(
@@ -238,6 +170,9 @@ impl Endpoint {
         }
         if let Some(reset) = offence.answer(interface, reason) {
             self.stats.resets_sent += 1;
+            if reason.is_some() {
+                self.counters.count(MptcpCounter::MpRstTx);
+            }
             self.reply(reset);
         }
     }
@@ -258,7 +193,7 @@ fn offered(syn: &Segment, config: &ConnectionConfig) -> Result<Option<Offered>, 
     let Some(capable) = capable_of(syn).filter(|_| config.mptcp) else {
         return Ok(None);
     };
-    match judge_syn(&capable, config.checksum) {
+    match judge_syn(&capable, config) {
         SynVerdict::Accept(version) => Ok(Some((version, capable))),
         SynVerdict::PlainTcp => Ok(None),
         SynVerdict::Ignore => Err(Ignored),

@@ -8,7 +8,10 @@
 //! | `mod` | the endpoint: input, output, getters |
 //! | `commands` | what the application asks for |
 //! | `tuning` | settings of a connection that lives |
+//! | `offer` | what a new connection offers, and the second offer |
+//! | `peer_memory`, `expiring` | what earlier connections have shown of hosts |
 //! | `incoming` | SYNs and strays |
+//! | `joins`, `join_limits` | SYNs with MP_JOIN, joins of our own, and how many may fail |
 //! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
 //! | `time_wait` | connections in TIME-WAIT that make way |
 //! | `connections` | the table of connections, turns and deadlines |
@@ -19,11 +22,16 @@
 mod commands;
 mod connections;
 mod demux;
+mod expiring;
 mod icmp_errors;
 mod incoming;
 mod interfaces;
 mod isn;
+mod join_limits;
+mod joins;
 mod listener;
+mod offer;
+mod peer_memory;
 mod ports;
 mod reset;
 mod secret;
@@ -35,7 +43,7 @@ mod tuning;
 use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
 use crate::base::error::CloseReason;
 use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
-use crate::base::mptcp_counters::MptcpCounters;
+use crate::base::mptcp_counters::{MptcpCounter, MptcpCounters};
 use crate::base::rng::SeededRng;
 use crate::base::seq::SeqNum;
 use crate::base::stats::EndpointStats;
@@ -49,12 +57,16 @@ use connections::Connections;
 use demux::Demux;
 use interfaces::InterfaceTable;
 use isn::IsnGenerator;
+use join_limits::FailedJoins;
 use listener::Listeners;
+use peer_memory::PeerMemory;
 use ports::PortSelector;
 use reset::Offence;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use syn_cookie::Cookies;
+
+pub use peer_memory::{BlackHole, PeerKnowledge, PeerVersions};
 
 /// Something the application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,10 +131,12 @@ pub struct Endpoint {
     isn: IsnGenerator,
     ports: PortSelector,
     cookies: Cookies,
+    failed_joins: FailedJoins,
     interfaces: InterfaceTable,
     demux: Demux,
     listeners: Listeners,
     connections: Connections,
+    peers: PeerMemory,
     /// Packets that belong to no connection.
     replies: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -140,6 +154,8 @@ impl Endpoint {
             ports: PortSelector::new(&mut rng, config.ephemeral_ports),
             demux: Demux::new(&mut rng, config.ephemeral_ports),
             cookies: Cookies::new(&mut rng),
+            failed_joins: FailedJoins::new(config.failed_joins),
+            peers: PeerMemory::new(&config),
             config,
             rng,
             interfaces: InterfaceTable::default(),
@@ -218,8 +234,12 @@ impl Endpoint {
         }
         let offence = Offence::of(&segment);
         let answer = entry.connection.handle_segment(now, subflow, segment);
-        if answer == SegmentAnswer::Reset {
-            self.answer_with_reset(interface, &offence, None);
+        match answer {
+            SegmentAnswer::None => {}
+            SegmentAnswer::Reset => self.answer_with_reset(interface, &offence, None),
+            SegmentAnswer::OfferAgain(version) => {
+                self.offer_again(now, interface, id, version, &offence);
+            }
         }
         self.after(now, id);
     }
@@ -299,7 +319,10 @@ impl Endpoint {
     /// What happened to MPTCP, under the kernel's names.
     #[must_use]
     pub fn mptcp_counters(&self) -> MptcpCounters {
-        self.counters
+        let mut counters = self.counters;
+        // The one that goes down again.
+        counters[MptcpCounter::MpCurrEstab] = self.connections.count_current();
+        counters
     }
 
     fn for_each_connection(&mut self, now: Instant, mut act: impl FnMut(&mut connections::Entry)) {
@@ -352,14 +375,25 @@ impl Endpoint {
             }
             Effect::FellBack => {
                 self.stats.fallbacks += 1;
+                self.close_token(id);
                 self.tell(id, Event::FellBack(id));
             }
             Effect::Closed(reason) => self.closed(now, id, reason),
-            Effect::OpenSubflow { local, remote, .. } => {
+            Effect::OpenSubflow {
+                local,
+                remote,
+                backup,
+                ..
+            } => {
                 // The path manager asks again if it did not work.
-                let _ = self.open_subflow(now, id, local, remote, false);
+                let _ = self.open_subflow(now, id, local, remote, backup);
             }
+            Effect::Learnt(remote, lesson) => self.learn(now, remote, lesson),
             Effect::JoinRefused => self.stats.joins_refused += 1,
+            Effect::JoinUnproven(source) => {
+                self.stats.joins_refused += 1;
+                self.failed_joins.note(now, source);
+            }
             Effect::Counted(counter) => self.counters.count(counter),
         }
     }
@@ -402,12 +436,10 @@ impl Endpoint {
     }
 
     fn closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
+        self.close_token(id);
         let Some(entry) = self.connections.get_mut(id) else {
             return;
         };
-        if let Some(token) = entry.connection.token() {
-            self.demux.remove_token(token, id);
-        }
         if let Some(listener) = entry.listener
             && !entry.established
         {
@@ -422,6 +454,16 @@ impl Endpoint {
             return;
         }
         self.tell(id, Event::Closed(id, reason));
+    }
+
+    /// Nobody can join the connection any more.
+    ///
+    /// Its token stays taken until its subflows are gone too (protocol reference 3.2).
+    fn close_token(&mut self, id: ConnectionId) {
+        let entry = self.connections.get(id);
+        if let Some(token) = entry.and_then(|entry| entry.connection.token()) {
+            self.demux.close_token(token, id);
+        }
     }
 
     fn forget(&mut self, id: ConnectionId) {

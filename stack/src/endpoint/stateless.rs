@@ -11,8 +11,9 @@ use super::Endpoint;
 
 use super::syn_cookie::{CookieContext, KeyFacts, LIFETIME, SynFacts, TimestampFacts};
 
-use crate::base::config::{ChecksumPolicy, ConnectionConfig, EcnPolicy, SynCookies, Version};
+use crate::base::config::{ConnectionConfig, EcnPolicy, SynCookies, Version};
 use crate::base::id::{InterfaceId, ListenerId, SubflowId};
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{SegmentAnswer, first_window};
 use crate::mptcp::handshake::Answer;
@@ -60,8 +61,10 @@ impl Endpoint {
         config: &ConnectionConfig,
     ) {
         let context = CookieContext::new(now, syn.tuple, syn.seq);
-        let answer =
-            offered.and_then(|offered| self.verifiable_answer(&context, offered, config.checksum));
+        let answer = offered.and_then(|offered| self.verifiable_answer(&context, offered, config));
+        if offered.is_some() && answer.is_none() {
+            self.counters.count(MptcpCounter::MpFallbackTokenInit);
+        }
         let version = answer.as_ref().map(|answer| answer.version);
         let facts = facts_of(syn, version, config.ecn);
         let mut tcb = self.tcb_config(now, &syn.tuple, home, config, None);
@@ -88,10 +91,10 @@ impl Endpoint {
         &self,
         context: &CookieContext,
         (version, capable): Offered,
-        policy: ChecksumPolicy,
+        config: &ConnectionConfig,
     ) -> Option<Answer> {
         // The flags are those of an answer with any key.
-        let mut answer = Answer::new(version, HostKey::new(version, Key(0)), &capable, policy);
+        let mut answer = Answer::new(version, HostKey::new(version, Key(0)), &capable, config);
         let key = self.cookies.key(
             context,
             &KeyFacts {
@@ -156,6 +159,7 @@ impl Endpoint {
         self.stats.cookies_accepted += 1;
         if facts.answered.is_some() && answer.is_none() {
             self.stats.fallbacks += 1;
+            self.counters.count(MptcpCounter::MpCapableFallbackAck);
         }
         let syn = syn_of(&context, &facts, &segment);
         let mut tcb = self.tcb_config(now, &segment.tuple, home, &config, None);
@@ -168,7 +172,7 @@ impl Endpoint {
         let answer = entry.connection.handle_segment(now, SubflowId(0), segment);
         self.after(now, id);
         match answer {
-            SegmentAnswer::None => Third::Taken,
+            SegmentAnswer::None | SegmentAnswer::OfferAgain(_) => Third::Taken,
             SegmentAnswer::Reset => Third::Stray,
         }
     }
@@ -221,7 +225,8 @@ impl Endpoint {
             local,
             remote: remote.map(|key| HostKey::new(version, key)),
             checksum: facts.checksum,
-            deny_join_initial: facts.deny_join_initial || capable.flags.deny_join_initial,
+            deny_join_initial: facts.deny_join_initial,
+            refuse_join_initial: !config.allow_join_initial_address,
         })
     }
 }
@@ -393,11 +398,10 @@ mod tests {
     fn our_key_tells_what_was_answered() {
         let endpoint = Endpoint::new(EndpointConfig::default(), [1; 32]);
         let config = ConnectionConfig::default();
-        let policy = ChecksumPolicy::Accept;
         for version in [Version::V0, Version::V1] {
             for (checksum, deny) in [(false, false), (false, true), (true, false), (true, true)] {
                 let offered = offer(version, checksum, deny);
-                let answer = endpoint.verifiable_answer(&context(), offered, policy);
+                let answer = endpoint.verifiable_answer(&context(), offered, &config);
                 let answer = answer.unwrap();
                 let third = third(&answer);
                 let again = endpoint
@@ -405,7 +409,7 @@ mod tests {
                     .unwrap();
                 assert_eq!(
                     (again.checksum, again.deny_join_initial),
-                    (checksum, deny),
+                    (checksum, deny && version == Version::V1),
                     "RFC 8684 §3.1: what the SYN said of A and C counts"
                 );
                 let session = again.completed(&third).unwrap();
@@ -419,10 +423,9 @@ mod tests {
     fn a_key_for_another_connection_proves_nothing() {
         let endpoint = Endpoint::new(EndpointConfig::default(), [1; 32]);
         let config = ConnectionConfig::default();
-        let policy = ChecksumPolicy::Accept;
         for (version, swapped) in [(Version::V0, Version::V1), (Version::V1, Version::V0)] {
             let offered = offer(version, false, false);
-            let answer = endpoint.verifiable_answer(&context(), offered, policy);
+            let answer = endpoint.verifiable_answer(&context(), offered, &config);
             let answer = answer.unwrap();
             let third = third(&answer);
             let recognises = |context: &CookieContext, version, option: &MpCapable| {
@@ -451,20 +454,19 @@ mod tests {
     #[test]
     fn a_token_in_use_means_plain_tcp() {
         let mut endpoint = Endpoint::new(EndpointConfig::default(), [1; 32]);
+        let config = ConnectionConfig::default();
         let offered = offer(Version::V0, false, false);
-        let policy = ChecksumPolicy::Accept;
-        let answer = endpoint.verifiable_answer(&context(), offered, policy);
+        let answer = endpoint.verifiable_answer(&context(), offered, &config);
         let answer = answer.unwrap();
         let holder = ConnectionId {
             slot: 0,
             generation: 0,
         };
         endpoint.demux.insert_token(answer.local.token, holder);
-        let config = ConnectionConfig::default();
         let third = third(&answer);
         let found = endpoint.recognised_answer(&context(), Version::V0, &third, &config);
         assert!(found.is_none());
-        let answer = endpoint.verifiable_answer(&context(), offered, policy);
+        let answer = endpoint.verifiable_answer(&context(), offered, &config);
         assert!(answer.is_none());
     }
 }

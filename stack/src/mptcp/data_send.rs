@@ -97,6 +97,11 @@ impl DataSend {
         }
     }
 
+    /// Changes where data sequence numbers start, before anything is sent.
+    pub fn set_idsn(&mut self, idsn: DataSeq) {
+        self.first = idsn + 1;
+    }
+
     /// The DSN of an offset.
     #[must_use]
     pub fn dsn(&self, offset: u64) -> DataSeq {

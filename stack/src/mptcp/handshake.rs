@@ -4,7 +4,7 @@
 
 use super::fallback::FallingBack;
 use super::key::HostKey;
-use crate::base::config::{ChecksumPolicy, Version};
+use crate::base::config::{ChecksumPolicy, ConnectionConfig, Version};
 use crate::wire::mptcp_option::{CapableFlags, CapableKeys, Key, MpCapable};
 
 /// The protocol of a connection.
@@ -31,8 +31,12 @@ pub struct Offer {
     pub local: HostKey,
     /// Our policy.
     pub checksum: ChecksumPolicy,
+    /// We refuse further subflows to our initial address and port (flag C).
+    pub refuse_join_initial: bool,
     /// Still on the SYN; false once SYNs with it went unanswered too often.
     pub on_syn: bool,
+    /// If the peer does not speak this version, a new attempt offers this one at once.
+    pub retry_with: Option<Version>,
 }
 
 /// What a listener knows before the third packet.
@@ -48,6 +52,8 @@ pub struct Answer {
     pub checksum: bool,
     /// The peer refuses further subflows to the address of its SYN (flag C).
     pub deny_join_initial: bool,
+    /// We refuse further subflows to the address of its SYN.
+    pub refuse_join_initial: bool,
 }
 
 /// An established MPTCP connection.
@@ -63,6 +69,12 @@ pub struct Session {
     pub checksum: bool,
     /// The peer refuses further subflows to its initial address (flag C).
     pub deny_join_initial: bool,
+    /// We refuse further subflows of the peer to our initial address and port (flag C, which
+    /// version 0 does not have: there the peer learns it from an RST).
+    pub refuse_join_initial: bool,
+    /// The third packet of version 0 said nothing of MPTCP, and the first data decides. See
+    /// [`Answer::assumed`].
+    pub assumed: bool,
     /// A DSS arrived: the peer speaks MPTCP beyond doubt, and subflows may be added
     /// (RFC 6824 §3.1).
     pub confirmed: bool,
@@ -75,12 +87,37 @@ pub struct Session {
     pub data_acknowledged: bool,
 }
 
+/// What the answer to our SYN tells of the peer, and of the path to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lesson {
+    /// The peer speaks this version.
+    Speaks(Version),
+    /// It answered a SYN that offered one version, but not in this version.
+    Refuses {
+        /// What was offered.
+        offered: Version,
+        /// The version it answered in instead: of no use for this connection, but for the next.
+        answered: Option<Version>,
+    },
+    /// SYNs with MP_CAPABLE went unanswered, one without was answered.
+    BlackHole,
+}
+
 /// The flags of an option we send.
-fn flags(checksum: bool) -> CapableFlags {
+fn flags(version: Version, checksum: bool, refuse_join_initial: bool) -> CapableFlags {
     CapableFlags {
         checksum_required: checksum,
         hmac: true,
+        deny_join_initial: refuse_join_initial && has_flag_c(version),
         ..CapableFlags::default()
+    }
+}
+
+/// RFC 8684 §3.1. In version 0 the bit stands for an algorithm that nobody has.
+const fn has_flag_c(version: Version) -> bool {
+    match version {
+        Version::V0 => false,
+        Version::V1 => true,
     }
 }
 
@@ -93,12 +130,26 @@ fn are_acceptable(flags: CapableFlags, policy: ChecksumPolicy) -> bool {
 }
 
 impl Offer {
+    /// What a connection with these settings offers.
+    #[must_use]
+    pub fn new(config: &ConnectionConfig, local: HostKey, retry_with: Option<Version>) -> Self {
+        Self {
+            version: config.version,
+            local,
+            checksum: config.checksum,
+            refuse_join_initial: !config.allow_join_initial_address,
+            on_syn: true,
+            retry_with,
+        }
+    }
+
     /// The option of the SYN.
     #[must_use]
     pub fn syn(&self) -> MpCapable {
+        let checksum = self.checksum == ChecksumPolicy::Require;
         MpCapable {
             version: self.version.number(),
-            flags: flags(self.checksum == ChecksumPolicy::Require),
+            flags: flags(self.version, checksum, self.refuse_join_initial),
             keys: match self.version {
                 Version::V0 => CapableKeys::Sender(self.local.key),
                 // RFC 8684 §3.1: version 1 shows no key yet.
@@ -108,26 +159,41 @@ impl Offer {
     }
 
     /// Reads the option of the SYN/ACK; `None` falls back to TCP.
+    ///
+    /// It counts even if SYNs without the option have been sent by now: a SYN/ACK that has it
+    /// answers one that had it. The peer goes by what the third packet says (RFC 6824 §3.1).
     #[must_use]
     pub fn answered(&self, option: &MpCapable) -> Option<Session> {
         let CapableKeys::Sender(key) = option.keys else {
             return None;
         };
         let same_version = option.version == self.version.number();
-        if !self.on_syn || !same_version || !are_acceptable(option.flags, self.checksum) {
+        if !same_version || !are_acceptable(option.flags, self.checksum) {
             return None;
         }
+        let remote = HostKey::new(self.version, key);
         Some(Session {
-            version: self.version,
-            local: self.local,
-            remote: HostKey::new(self.version, key),
             checksum: option.flags.checksum_required || self.checksum == ChecksumPolicy::Require,
-            deny_join_initial: option.flags.deny_join_initial,
-            confirmed: false,
-            multipath: false,
-            long_data_ack: self.version == Version::V1,
-            data_acknowledged: false,
+            deny_join_initial: option.flags.deny_join_initial && has_flag_c(self.version),
+            refuse_join_initial: self.refuse_join_initial,
+            ..Session::new(self.version, self.local, remote)
         })
+    }
+
+    /// What the SYN/ACK, with this option or none, tells of the peer.
+    #[must_use]
+    pub fn lesson(&self, option: Option<&MpCapable>) -> Lesson {
+        let answered = option
+            .filter(|option| matches!(option.keys, CapableKeys::Sender(_)))
+            .and_then(|option| Version::of_number(option.version));
+        match answered {
+            Some(version) if version == self.version => Lesson::Speaks(version),
+            None if !self.on_syn => Lesson::BlackHole,
+            _ => Lesson::Refuses {
+                offered: self.version,
+                answered,
+            },
+        }
     }
 }
 
@@ -144,17 +210,21 @@ pub enum SynVerdict {
 
 /// Judges the MP_CAPABLE of a SYN.
 #[must_use]
-pub fn judge_syn(option: &MpCapable, policy: ChecksumPolicy) -> SynVerdict {
+pub fn judge_syn(option: &MpCapable, config: &ConnectionConfig) -> SynVerdict {
     let version = match (option.version, option.keys) {
         (0, CapableKeys::Sender(_)) => Version::V0,
         // RFC 8684 §3.1: a higher version is answered with the highest we have.
         (1.., CapableKeys::None) => Version::V1,
         _ => return SynVerdict::PlainTcp,
     };
+    if !config.accept_versions.includes(version) {
+        // The option of a version that this host does not know.
+        return SynVerdict::PlainTcp;
+    }
     if version == Version::V0 && option.flags.extensibility {
         return SynVerdict::Ignore;
     }
-    if are_acceptable(option.flags, policy) {
+    if are_acceptable(option.flags, config.checksum) {
         SynVerdict::Accept(version)
     } else {
         SynVerdict::PlainTcp
@@ -164,7 +234,12 @@ pub fn judge_syn(option: &MpCapable, policy: ChecksumPolicy) -> SynVerdict {
 impl Answer {
     /// Takes a SYN that [`judge_syn`] accepted.
     #[must_use]
-    pub fn new(version: Version, local: HostKey, syn: &MpCapable, policy: ChecksumPolicy) -> Self {
+    pub fn new(
+        version: Version,
+        local: HostKey,
+        syn: &MpCapable,
+        config: &ConnectionConfig,
+    ) -> Self {
         let remote = match syn.keys {
             CapableKeys::Sender(key) => Some(HostKey::new(version, key)),
             CapableKeys::None | CapableKeys::Both { .. } | CapableKeys::BothWithData { .. } => None,
@@ -173,8 +248,9 @@ impl Answer {
             version,
             local,
             remote,
-            checksum: syn.flags.checksum_required || policy == ChecksumPolicy::Require,
-            deny_join_initial: syn.flags.deny_join_initial,
+            checksum: syn.flags.checksum_required || config.checksum == ChecksumPolicy::Require,
+            deny_join_initial: syn.flags.deny_join_initial && has_flag_c(version),
+            refuse_join_initial: !config.allow_join_initial_address,
         }
     }
 
@@ -183,7 +259,7 @@ impl Answer {
     pub fn syn_ack(&self) -> MpCapable {
         MpCapable {
             version: self.version.number(),
-            flags: flags(self.checksum),
+            flags: flags(self.version, self.checksum, self.refuse_join_initial),
             keys: CapableKeys::Sender(self.local.key),
         }
     }
@@ -191,19 +267,20 @@ impl Answer {
     /// Reads the option of the third packet; `None` falls back to TCP.
     #[must_use]
     pub fn completed(&self, option: &MpCapable) -> Option<Session> {
-        let (sender, receiver) = match option.keys {
-            CapableKeys::Both { sender, receiver }
-            | CapableKeys::BothWithData {
-                sender, receiver, ..
-            } => (sender, receiver),
-            CapableKeys::None | CapableKeys::Sender(_) => return None,
+        let sender = match (option.keys, self.version) {
+            (CapableKeys::Both { sender, .. }, _) => sender,
+            // A checksum that is missing, or there without having been agreed on, is one of the
+            // inconsistencies that end MPTCP before it has begun.
+            (
+                CapableKeys::BothWithData {
+                    sender, checksum, ..
+                },
+                Version::V1,
+            ) if checksum.is_some() == self.checksum => sender,
+            _ => return None,
         };
-        let same_version = option.version == self.version.number();
-        let expected = receiver == self.local.key
-            && self.remote.is_none_or(|remote| remote.key == sender)
-            && option.flags.hmac
-            && !option.flags.extensibility;
-        (same_version && expected).then(|| self.session(sender))
+        let session = self.session(self.remote.map_or(sender, |remote| remote.key));
+        session.is_confirmed_by(option).then_some(session)
     }
 
     /// Version 0: the third ACK was lost, but a DSS shows that the peer goes on with MPTCP; its
@@ -213,17 +290,31 @@ impl Answer {
         self.remote.map(|remote| self.session(remote.key))
     }
 
+    /// Version 0: the third packet has neither an option nor data.
+    ///
+    /// RFC 6824 §3.1 takes that for plain TCP. The reference implementation waits for the first
+    /// data, as what it brings tells for certain: a DSS goes on with MPTCP, none is plain TCP. We
+    /// wait as well, which suits peers of either reading. Meanwhile acknowledgments say nothing of
+    /// MPTCP, nobody is told of addresses, and only data of ours, if we speak first, carries
+    /// mappings: a peer of plain TCP passes over them, and its acknowledgment without a DSS
+    /// decides.
+    ///
+    /// Version 1 has nothing to wait with: the peer's key comes in the third packet only.
+    #[must_use]
+    pub fn assumed(&self) -> Option<Session> {
+        self.completed_by_dss().map(|session| Session {
+            assumed: true,
+            ..session
+        })
+    }
+
     fn session(&self, remote: Key) -> Session {
+        let remote = HostKey::new(self.version, remote);
         Session {
-            version: self.version,
-            local: self.local,
-            remote: HostKey::new(self.version, remote),
             checksum: self.checksum,
             deny_join_initial: self.deny_join_initial,
-            confirmed: false,
-            multipath: false,
-            long_data_ack: self.version == Version::V1,
-            data_acknowledged: false,
+            refuse_join_initial: self.refuse_join_initial,
+            ..Session::new(self.version, self.local, remote)
         }
     }
 }
@@ -240,12 +331,47 @@ impl Session {
         }
     }
 
+    /// Two keys, and nothing agreed on beyond them.
+    fn new(version: Version, local: HostKey, remote: HostKey) -> Self {
+        Self {
+            version,
+            local,
+            remote,
+            checksum: false,
+            deny_join_initial: false,
+            refuse_join_initial: false,
+            assumed: false,
+            confirmed: false,
+            multipath: false,
+            long_data_ack: version == Version::V1,
+            data_acknowledged: false,
+        }
+    }
+
+    /// The third packet's option fits what was agreed on: both keys, the peer's first, the
+    /// version, and the algorithm (RFC 6824 §3.1, RFC 8684 §3.1).
+    #[must_use]
+    pub fn is_confirmed_by(&self, option: &MpCapable) -> bool {
+        let (CapableKeys::Both { sender, receiver }
+        | CapableKeys::BothWithData {
+            sender, receiver, ..
+        }) = option.keys
+        else {
+            return false;
+        };
+        sender == self.remote.key
+            && receiver == self.local.key
+            && option.version == self.version.number()
+            && option.flags.hmac
+            && !option.flags.extensibility
+    }
+
     /// The option of the third ACK, with both keys.
     #[must_use]
     pub fn third_ack(&self) -> MpCapable {
         MpCapable {
             version: self.version.number(),
-            flags: flags(self.checksum),
+            flags: flags(self.version, self.checksum, self.refuse_join_initial),
             keys: CapableKeys::Both {
                 sender: self.local.key,
                 receiver: self.remote.key,
@@ -269,85 +395,4 @@ impl Session {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn offer(version: Version, checksum: ChecksumPolicy) -> Offer {
-        Offer {
-            version,
-            local: HostKey::new(version, Key(1)),
-            checksum,
-            on_syn: true,
-        }
-    }
-
-    fn answer(syn: &MpCapable, policy: ChecksumPolicy) -> Option<Answer> {
-        match judge_syn(syn, policy) {
-            SynVerdict::Accept(version) => Some(Answer::new(
-                version,
-                HostKey::new(version, Key(2)),
-                syn,
-                policy,
-            )),
-            SynVerdict::PlainTcp | SynVerdict::Ignore => None,
-        }
-    }
-
-    #[test]
-    fn both_versions_agree_on_keys_and_checksums() {
-        use ChecksumPolicy::{Accept, Forbid, Require};
-        for version in [Version::V0, Version::V1] {
-            for (ours, theirs, expected) in [
-                (Accept, Accept, Some(false)),
-                (Require, Accept, Some(true)),
-                (Accept, Require, Some(true)),
-                (Forbid, Accept, Some(false)),
-                (Forbid, Require, None),
-                (Require, Forbid, None),
-            ] {
-                let offer = offer(version, ours);
-                let session = answer(&offer.syn(), theirs).and_then(|answer| {
-                    let client = offer.answered(&answer.syn_ack())?;
-                    let server = answer.completed(&client.third_ack())?;
-                    assert_eq!(client.remote.token, server.local.token);
-                    assert_eq!(client.checksum, server.checksum);
-                    Some(server)
-                });
-                assert_eq!(
-                    session.map(|session| session.checksum),
-                    expected,
-                    "{ours:?} {theirs:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn odd_options_end_in_tcp() {
-        let mut syn = offer(Version::V0, ChecksumPolicy::Accept).syn();
-        syn.flags.extensibility = true;
-        assert_eq!(judge_syn(&syn, ChecksumPolicy::Accept), SynVerdict::Ignore);
-        let mut syn = offer(Version::V1, ChecksumPolicy::Accept).syn();
-        syn.version = 2;
-        assert_eq!(
-            judge_syn(&syn, ChecksumPolicy::Accept),
-            SynVerdict::Accept(Version::V1)
-        );
-        syn.flags.extensibility = true;
-        assert_eq!(
-            judge_syn(&syn, ChecksumPolicy::Accept),
-            SynVerdict::PlainTcp
-        );
-        syn.flags = CapableFlags::default();
-        assert_eq!(
-            judge_syn(&syn, ChecksumPolicy::Accept),
-            SynVerdict::PlainTcp
-        );
-        let v1 = offer(Version::V1, ChecksumPolicy::Accept);
-        let v0_answer = answer(
-            &offer(Version::V0, ChecksumPolicy::Accept).syn(),
-            ChecksumPolicy::Accept,
-        );
-        assert!(v1.answered(&v0_answer.unwrap().syn_ack()).is_none());
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@ use crate::base::error::{CloseReason, NetworkError};
 use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::time::Duration;
 use crate::tcp::state::TcpState;
+use crate::wire::mptcp_option::MpTcpRst;
 use std::net::SocketAddr;
 
 /// What a connection speaks.
@@ -68,8 +69,8 @@ pub struct ConnectionInfo {
     pub closed: Option<CloseReason>,
 }
 
-/// A subflow at one moment. Closed ones stay listed, but for joins that came to nothing and the
-/// oldest of very many.
+/// A subflow at one moment. Closed ones stay listed, but for joins that came to nothing without a
+/// word why, and the oldest of very many.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SubflowInfo {
@@ -89,8 +90,16 @@ pub struct SubflowInfo {
     pub state: TcpState,
     /// Used only when no regular subflow works, in our sending direction.
     pub backup: bool,
+    /// The peer has asked for that.
+    pub backup_asked_by_peer: bool,
+    /// We have asked the peer to send here only if no regular subflow works.
+    pub backup_asked_by_us: bool,
+    /// Why the peer has reset it, if it did and said so (MP_TCPRST, version 1).
+    pub reset_reason: Option<MpTcpRst>,
     /// Its path does not answer at the moment: no new data goes there.
     pub stalled: bool,
+    /// So for several timeouts: nothing will go there until something gets through.
+    pub stale: bool,
     /// Payload bytes sent, retransmissions not counted.
     pub bytes_sent: u64,
     /// Payload bytes received in order.

@@ -15,6 +15,7 @@ pub mod info;
 pub mod key;
 pub mod mapping;
 pub mod outgoing_options;
+pub mod path_health;
 pub mod path_manager;
 pub mod receive_window;
 pub mod scheduler;

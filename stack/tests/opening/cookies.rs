@@ -42,7 +42,7 @@ fn nothing_is_kept_of_a_syn() {
 #[test]
 fn every_dialect_and_checksum_policy_works() {
     for (config, protocol) in dialects() {
-        for checksum in [ChecksumPolicy::Accept, ChecksumPolicy::Require] {
+        for checksum in [ChecksumPolicy::Offer, ChecksumPolicy::Require] {
             for timestamps in [true, false] {
                 let config = ConnectionConfig {
                     checksum,
@@ -163,7 +163,7 @@ fn an_end_without_data_waits_for_the_keys() {
 
 /// RFC 6824 §3.1: SYNs with the option and without it race; the third packet decides.
 #[test]
-fn a_late_answer_to_the_syn_with_the_option_is_plain_tcp() {
+fn a_late_answer_to_the_syn_with_the_option_counts() {
     for version in [Version::V0, Version::V1] {
         let config = ConnectionConfig {
             syn_tries_with_mptcp: 1,
@@ -186,8 +186,9 @@ fn a_late_answer_to_the_syn_with_the_option_is_plain_tcp() {
         net.client.take(net.now, 0, answer);
         net.run(Duration::from_millis(100), &mut untouched);
         let accepted = net.accept().expect("it connected");
-        assert_eq!(net.protocol_at_server(accepted), ConnectionProtocol::Tcp);
-        assert_eq!(net.protocol_at_client(id), ConnectionProtocol::Tcp);
+        let protocol = ConnectionProtocol::Mptcp(version);
+        assert_eq!(net.protocol_at_server(accepted), protocol);
+        assert_eq!(net.protocol_at_client(id), protocol);
         net.transfer((id, accepted), &mut untouched);
     }
 }

@@ -313,8 +313,8 @@ impl Generator {
             keepalive: self.chance(0.2).then(|| self.keepalive()),
             version: self.among(&[Version::V0, Version::V1]),
             checksum: self.among(&[
-                ChecksumPolicy::Accept,
-                ChecksumPolicy::Accept,
+                ChecksumPolicy::Offer,
+                ChecksumPolicy::Offer,
                 ChecksumPolicy::Require,
             ]),
             receive_buffer: self.buffer(),

@@ -25,10 +25,10 @@ pub(crate) fn everything() -> LinkConfig {
 /// Both versions, with and without checksums, over one to three paths with this link.
 fn over(name: &str, link: &LinkConfig) {
     for (seed, version, checksum, count) in [
-        (1, Version::V0, ChecksumPolicy::Accept, 1),
+        (1, Version::V0, ChecksumPolicy::Offer, 1),
         (2, Version::V0, ChecksumPolicy::Require, 2),
-        (3, Version::V0, ChecksumPolicy::Accept, 3),
-        (4, Version::V1, ChecksumPolicy::Accept, 2),
+        (3, Version::V0, ChecksumPolicy::Offer, 3),
+        (4, Version::V1, ChecksumPolicy::Offer, 2),
         (5, Version::V1, ChecksumPolicy::Require, 3),
     ] {
         let mut scenario = scenario(name).connections(|config| {

@@ -5,6 +5,7 @@
 mod buffers;
 mod closing;
 mod ecn;
+mod fallback;
 mod flow_control;
 mod foreign_tcp;
 mod harm;

@@ -26,9 +26,9 @@ enum Speech {
 
 const SPEECHES: [Speech; 5] = [
     Speech::Plain,
-    Speech::Mptcp(Version::V0, ChecksumPolicy::Accept),
+    Speech::Mptcp(Version::V0, ChecksumPolicy::Offer),
     Speech::Mptcp(Version::V0, ChecksumPolicy::Require),
-    Speech::Mptcp(Version::V1, ChecksumPolicy::Accept),
+    Speech::Mptcp(Version::V1, ChecksumPolicy::Offer),
     Speech::Mptcp(Version::V1, ChecksumPolicy::Require),
 ];
 

@@ -10,9 +10,9 @@ const VERSIONS: [Version; 2] = [Version::V0, Version::V1];
 fn both_versions_with_and_without_checksums() {
     for version in VERSIONS {
         for (client, server, used) in [
-            (ChecksumPolicy::Accept, ChecksumPolicy::Accept, false),
-            (ChecksumPolicy::Require, ChecksumPolicy::Accept, true),
-            (ChecksumPolicy::Accept, ChecksumPolicy::Require, true),
+            (ChecksumPolicy::Offer, ChecksumPolicy::Offer, false),
+            (ChecksumPolicy::Require, ChecksumPolicy::Offer, true),
+            (ChecksumPolicy::Offer, ChecksumPolicy::Require, true),
             (ChecksumPolicy::Require, ChecksumPolicy::Require, true),
         ] {
             let mut scenario =

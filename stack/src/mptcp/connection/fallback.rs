@@ -169,7 +169,7 @@ impl Connection {
             if self.protocol.receives_plain() {
                 self.stop_mapping(now);
             } else {
-                self.fall_back(context, context.start);
+                self.fall_back_in_line(context);
             }
         } else if missing && !self.subflows[index].heard_dss {
             self.refuse_fallback(now, index);
@@ -289,6 +289,11 @@ impl Connection {
             // No mapping of ours has to be ended.
             self.step(Step::Heard);
         }
+    }
+
+    /// The same before the bytes of a segment are looked at.
+    pub(super) fn fall_back_in_line(&mut self, context: Context) {
+        self.fall_back(context, context.start);
     }
 
     /// What we send has no mappings from here on; the next new data carries the infinite one.

@@ -6,11 +6,15 @@
 //! | `receive` | a segment of a subflow arrives |
 //! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | the MP_CAPABLE handshake |
+//! | `offer_again` | a second attempt at it, with the other version |
+//! | `first_data` | what the first data decides |
 //! | `join` | the MP_JOIN handshake |
+//! | `resets` | MP_TCPRST: what we say with an RST, what the peer says, and which paths that closes |
 //! | `fallback` | when MPTCP is given up, and what that means for the bytes |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
 //! | `buffers` | how the buffers grow |
+//! | `health` | paths that stall, and those that are stale |
 //! | `liveness` | keepalive, probes, the time after which a silent peer is given up |
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
@@ -22,24 +26,29 @@ mod closing;
 mod commands;
 mod establish;
 mod fallback;
+mod first_data;
+mod health;
 mod icmp;
 mod join;
 mod liveness;
+mod offer_again;
 mod paths;
 mod receive;
+mod resets;
 mod subflows;
 mod timeouts;
 mod transmit;
 
 pub use establish::first_window;
-pub use join::JoinRequest;
+pub use join::{JoinRefusal, JoinRequest};
 pub use receive::Answer as SegmentAnswer;
 pub use transmit::Interfaces;
 
+use join::CrossedJoin;
+
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
-use super::handshake::{Answer, Offer, Protocol, Session};
-use super::key::HostKey;
+use super::handshake::{Answer, Lesson, Offer, Protocol, Session};
 use super::path_manager::{AddressBook, FullMesh, PathManager};
 use super::scheduler::{MinRtt, Scheduler};
 use super::state::{DataEvent, DataState};
@@ -86,9 +95,16 @@ pub enum Effect {
         remote: SocketAddr,
         /// The peer's id for the remote address.
         remote_id: AddressId,
+        /// As a backup.
+        backup: bool,
     },
     /// A peer's MP_JOIN was refused.
     JoinRefused,
+    /// A peer's MP_JOIN was refused as whoever is at this address did not prove that it has the
+    /// keys.
+    JoinUnproven(IpAddr),
+    /// The answer to our SYN tells this of a peer and the path to it.
+    Learnt(SocketAddr, Lesson),
     /// Something happened that is counted for the whole host.
     Counted(MptcpCounter),
 }
@@ -144,6 +160,8 @@ pub struct Connection {
     config: ConnectionConfig,
     protocol: Protocol,
     token: Option<Token>,
+    /// Both keys were known at some time.
+    was_mptcp: bool,
     state: DataState,
     send: DataSend,
     receive: DataReceive,
@@ -166,6 +184,10 @@ pub struct Connection {
     probe_backoff: u32,
     /// Joins that failed since one succeeded.
     failed_joins: u32,
+    /// Joins that met one of the peer, to be tried again.
+    crossed: Vec<CrossedJoin>,
+    /// Paths that the peer has closed for good.
+    prohibited_paths: Vec<(IpAddr, SocketAddr)>,
     /// Our DATA_FIN is acknowledged: subflows are to be closed.
     close_subflows_wanted: bool,
     /// A subflow has closed: the list may be shortened.
@@ -191,25 +213,17 @@ pub struct InitialSubflow {
 }
 
 impl Connection {
-    /// A connection whose SYN is to be sent, with MP_CAPABLE if the settings say so.
+    /// A connection whose SYN is to be sent, with MP_CAPABLE if there is an offer.
     #[must_use]
     pub fn connect(
         id: ConnectionId,
         config: ConnectionConfig,
-        key: HostKey,
+        offer: Option<Offer>,
         initial: InitialSubflow,
     ) -> Self {
-        let protocol = if config.mptcp {
-            Protocol::Offered(Offer {
-                version: config.version,
-                local: key,
-                checksum: config.checksum,
-                on_syn: true,
-            })
-        } else {
-            Protocol::Plain
-        };
-        Self::new(id, Side::Initiator, config, protocol, key.idsn, initial)
+        let idsn = offer.as_ref().map_or(DataSeq(0), |offer| offer.local.idsn);
+        let protocol = offer.map_or(Protocol::Plain, Protocol::Offered);
+        Self::new(id, Side::Initiator, config, protocol, idsn, initial)
     }
 
     /// A connection made by a SYN; `answer` is there if it is answered with MP_CAPABLE.
@@ -261,6 +275,7 @@ impl Connection {
             config,
             protocol,
             token,
+            was_mptcp: false,
             state: DataState::Established,
             subflows: vec![Subflow::new(
                 SubflowId(0),
@@ -281,6 +296,8 @@ impl Connection {
             data_backoff: 0,
             probe_backoff: 0,
             failed_joins: 0,
+            crossed: Vec::new(),
+            prohibited_paths: Vec::new(),
             close_subflows_wanted: false,
             prune_wanted: false,
             effects: VecDeque::new(),
@@ -373,6 +390,7 @@ impl Connection {
     fn protocol_info(&self) -> ConnectionProtocol {
         match &self.protocol {
             Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
+            Protocol::Mptcp(session) if session.assumed => ConnectionProtocol::Negotiating,
             Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
             Protocol::FallingBack(falling) if !self.is_plain() => {
                 ConnectionProtocol::Mptcp(falling.session.version)

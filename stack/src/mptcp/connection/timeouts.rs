@@ -3,9 +3,10 @@
 use super::join::MAX_JOIN_TRIES;
 use super::{Connection, DataRecovery};
 use crate::base::error::CloseReason;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
-use crate::mptcp::handshake::Protocol;
+use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::expiry::Expired;
 use crate::tcp::state::TcpState;
@@ -36,6 +37,7 @@ impl Connection {
             deadlines.give_up,
             deadlines.announce,
             deadlines.fail,
+            self.crossed.iter().map(|join| join.at).min(),
         ];
         let subflows = self
             .subflows
@@ -51,7 +53,8 @@ impl Connection {
                 };
                 [subflow.tcb.timers.next(), third_ack]
             });
-        own.into_iter().chain(subflows).flatten().min()
+        let paths = (0..self.subflows.len()).filter_map(|index| self.path_deadline(index));
+        own.into_iter().chain(subflows).flatten().chain(paths).min()
     }
 
     /// Does what is due.
@@ -75,6 +78,7 @@ impl Connection {
         if take_due(&mut self.deadlines.paths, now) {
             self.update_paths(now);
         }
+        self.retry_crossed(now);
         if take_due(&mut self.deadlines.announce, now) {
             self.announce_again(now);
         }
@@ -98,6 +102,7 @@ impl Connection {
             Expired::GivenUp => self.give_up_subflow(now, index),
             Expired::TimeWaitOver => self.subflow_closed(now, index),
         }
+        self.handle_path_deadline(now, index);
         self.handle_third_ack_timeout(now, index);
         self.handle_keepalive_timeout(now, index);
     }
@@ -108,11 +113,8 @@ impl Connection {
         let state = subflow.tcb.state;
         match (state, &subflow.role) {
             (TcpState::SynSent | TcpState::SynReceived, Role::Initial) => {
-                if let Protocol::Offered(offer) = &mut self.protocol
-                    && expiries >= self.config.syn_tries_with_mptcp
-                {
-                    // RFC 6824 §3.1: the path may drop SYNs with unknown options.
-                    offer.on_syn = false;
+                if expiries >= self.config.syn_tries_with_mptcp {
+                    self.leave_option_off_syn();
                 }
                 if state == TcpState::SynReceived && expiries >= MAX_SYN_ACK_TRIES {
                     self.give_up_subflow(now, index);
@@ -171,6 +173,7 @@ impl Connection {
             self.arm_data_timer(now);
             return;
         }
+        self.blame_carriers(now);
         self.data_recovery = Some(DataRecovery {
             until: self.send.next(),
             segments: 1,
@@ -208,6 +211,9 @@ impl Connection {
         };
         if self.send.una() >= recovery.until {
             self.data_recovery = None;
+            for subflow in &mut self.subflows {
+                subflow.is_avoided = false;
+            }
             return;
         }
         recovery.segments = (recovery.segments * 2).min(MAX_RECOVERY_SEGMENTS);
@@ -216,7 +222,7 @@ impl Connection {
         let on_its_way = self
             .subflows
             .iter()
-            .any(|s| s.is_usable() && s.sent.carries(una));
+            .any(|s| s.is_usable() && s.sent.has_in_flight(una, s.tcb.snd_una));
         if !on_its_way {
             self.reinject_head(segments);
         }
@@ -230,7 +236,14 @@ impl Connection {
             .map(|subflow| subflow.tcb.mss)
             .max()
             .unwrap_or(536);
-        self.send.reinject(una..una + segments * mss as u64);
+        let again = una..una + segments * mss as u64;
+        for subflow in self.subflows.iter_mut().filter(|s| s.is_avoided) {
+            for mapping in subflow.sent.iter_mut() {
+                let range = mapping.range();
+                mapping.sent_elsewhere |= range.start < again.end && again.start < range.end;
+            }
+        }
+        self.send.reinject(again);
     }
 
     /// Starts the data-level timer if something is outstanding and it does not run.
@@ -279,7 +292,10 @@ impl Connection {
             }
             subflow.tcb.probe = true;
             subflow.unanswered_probes += 1;
-            subflow.stalled |= others && subflow.unanswered_probes > MAX_UNANSWERED_PROBES;
+            if others && subflow.unanswered_probes > MAX_UNANSWERED_PROBES {
+                self.path_event(now, index, PathEvent::TimedOut);
+            }
+            self.count(MptcpCounter::WinProbe);
         }
     }
 

@@ -11,6 +11,8 @@ fn session() -> Session {
         remote: HostKey::new(Version::V1, Key(2)),
         checksum: true,
         deny_join_initial: false,
+        refuse_join_initial: false,
+        assumed: false,
         confirmed: true,
         multipath: false,
         long_data_ack: true,

@@ -257,7 +257,7 @@ fn the_mapping_of_the_next_byte_is_taken_however_many_wait() {
 }
 
 #[test]
-fn sent_mappings_are_found_by_any_byte_until_acknowledged() {
+fn sent_mappings_are_found_by_any_byte_until_acknowledged_at_both_levels() {
     let mut sent = SentMappings::default();
     for i in 0..3_u16 {
         sent.push(SentMapping {
@@ -267,11 +267,23 @@ fn sent_mappings_are_found_by_any_byte_until_acknowledged() {
             data_fin: false,
             checksum: None,
             announcement: Announcement::Dss,
+            sent_elsewhere: i == 0,
         });
     }
     assert_eq!(sent.find(SeqNum(8)).unwrap().offset, 100);
     assert!(sent.find(SeqNum(24)).is_none());
-    sent.release_before(SeqNum(14));
+    assert_eq!(sent.end(), 210);
+    // Acknowledged by the subflow only, by the connection only, and by both.
+    assert!(!sent.release_before(SeqNum(14), 0));
+    assert!(!sent.release_before(SeqNum(1), 110));
+    assert_eq!(sent.find(SeqNum(8)).unwrap().offset, 100);
+    assert!(sent.carries(205) && sent.carries(105));
+    assert!(!sent.has_in_flight(105, SeqNum(14)) && sent.has_in_flight(205, SeqNum(14)));
+    assert!(
+        !sent.release_before(SeqNum(4), 110),
+        "it was sent elsewhere too"
+    );
+    assert!(sent.release_before(SeqNum(14), 110));
     assert!(sent.find(SeqNum(8)).is_none());
     assert!(sent.carries(205) && !sent.carries(105));
 }

@@ -88,6 +88,8 @@ fn session(version: Version, checksum: bool, long_data_ack: bool) -> Session {
         remote: HostKey::new(version, Key(0xfedc_ba98_7654_3210)),
         checksum,
         deny_join_initial: false,
+        refuse_join_initial: false,
+        assumed: false,
         confirmed: true,
         multipath: false,
         long_data_ack,
@@ -217,6 +219,7 @@ fn data() {
                     data_fin,
                     checksum: session.checksum.then_some(0x1234),
                     announcement: Announcement::Dss,
+                    sent_elsewhere: false,
                 };
                 let (dsn, ack) = (DataSeq(u64::MAX - 3), DataSeq(1 << 40));
                 let option = announce(&session, &sent, ISS, dsn, Some(ack));

@@ -168,7 +168,7 @@ fn connection_config(options: &DemoOptions) -> ConnectionConfig {
         checksum: if options.checksum {
             ChecksumPolicy::Require
         } else {
-            ChecksumPolicy::Accept
+            ChecksumPolicy::Offer
         },
         max_subflows: options.paths,
         ..ConnectionConfig::default()

@@ -9,6 +9,7 @@ use crate::mptcp::connection::Connection;
 use crate::mptcp::data_receive::Placed;
 use crate::mptcp::fallback::Receiving;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
+use crate::mptcp::path_health::PathEvent;
 use crate::tcp::receive::Arrival;
 use crate::wire::checksum::Sum;
 use crate::wire::mptcp_option::{CapableKeys, Dss, MpCapable, ResetReason, WireMapping, WireSeq};
@@ -19,14 +20,17 @@ use smallvec::SmallVec;
 impl Connection {
     pub(super) fn process_mptcp(
         &mut self,
-        now: Instant,
-        index: usize,
+        context: Context,
         options: &TcpOptions,
         arrival: Arrival,
-        payload: ArrivedPayload,
-        window: u64,
     ) {
-        let context = self.context(now, index, &arrival, payload, window);
+        let Context {
+            now,
+            index,
+            window,
+            payload,
+            ..
+        } = context;
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
         }
@@ -34,12 +38,11 @@ impl Connection {
             self.process_option(context, option);
         }
         if arrival.data_acked {
+            self.path_event(now, index, PathEvent::Progress);
+            self.release_mappings();
             // The keys on an acknowledgment of the peer's handshake show MPTCP as well as a DSS.
             let speaks_mptcp = options.dss.is_some() || !options.mptcp.is_empty();
             self.check_first_acknowledgment(context, speaks_mptcp);
-            // After that: a subflow that has to end has data which is to come again elsewhere.
-            let subflow = &mut self.subflows[index];
-            subflow.sent.release_before(subflow.tcb.snd_una);
         }
         if self.protocol.sends_plain() {
             self.acknowledged_by_subflow(now, &arrival, window);
@@ -65,7 +68,7 @@ impl Connection {
         }
     }
 
-    fn context(
+    pub(super) fn context(
         &self,
         now: Instant,
         index: usize,
@@ -203,14 +206,23 @@ impl Connection {
         if self.receiving_session().is_none() {
             return;
         }
+        // It maps no more than 65535 bytes from the first on: later it is a copy of the past.
+        let past = self.subflows[0].tcb.bytes_received > u64::from(u16::MAX);
         let Some(session) = self.protocol.session_mut() else {
             return;
         };
-        if context.index != 0 || session.version != Version::V1 {
+        if context.index != 0 || session.version != Version::V1 || past {
             return;
         }
         if !session.expects_checksum(checksum) {
+            // RFC 8684 §3.3: as with a DSS.
             self.reset_subflow(context.now, context.index, ResetReason::MptcpSpecific);
+            return;
+        }
+        if data_len == 0 {
+            if context.has_text && self.may_fall_back(0) {
+                self.fall_back_in_line(context);
+            }
             return;
         }
         session.long_data_ack = true;
@@ -221,7 +233,7 @@ impl Connection {
             dsn: session.remote.idsn + 1,
             wire_len: data_len,
             data_fin: false,
-            checksum: checksum.filter(|_| session.checksum),
+            checksum,
         };
         let mapping = NewMapping {
             ssn: self.subflows[0].tcb.irs + 1,

@@ -31,6 +31,10 @@ pub enum Answer {
     None,
     /// Send an RST made from the segment.
     Reset,
+    /// The same, and start again from another port with this version
+    /// ([`Connection::offer_again`]). If that cannot be, nothing: the segment comes again, and will
+    /// be taken.
+    OfferAgain(Version),
 }
 
 /// Where and how a segment came.
@@ -84,6 +88,13 @@ impl Connection {
         if self.is_too_early(index, &segment) {
             return Answer::None;
         }
+        if self.is_crossing(index, &segment) {
+            self.join_crossed(now, index);
+            return Answer::Reset;
+        }
+        if let Some(version) = self.wants_to_offer_again(index, &segment) {
+            return Answer::OfferAgain(version);
+        }
         self.drop_unmappable(index, &mut segment);
         if segment.flags.syn {
             // RFC 6824 §3.3: a DSS has no place there.
@@ -96,7 +107,10 @@ impl Connection {
         let arrival = receive(&mut self.subflows[index].tcb, now, &mut segment);
         match arrival.verdict {
             Verdict::Accepted => {}
-            Verdict::Dropped => return Answer::None,
+            Verdict::Dropped => {
+                self.repeat_third_ack(index, &segment);
+                return Answer::None;
+            }
             Verdict::AnswerWithReset => return Answer::Reset,
             Verdict::Reset => {
                 self.reset_received(now, index, &segment.options);
@@ -106,25 +120,27 @@ impl Connection {
         self.note_sign_of_life(now, index);
         if arrival.established {
             self.subflow_synchronized(now, index);
-            self.subflow_handshake(now, index, &segment.options, window);
-        } else if !segment.flags.syn {
-            self.check_pre_established(index);
+            let bare = arrival.text.is_empty() && !arrival.fin;
+            self.subflow_handshake(now, index, &segment.options, bare, window);
+        } else if segment.flags.syn {
+            self.check_simultaneous_open(index);
+        } else {
+            self.check_pre_established(index, segment.ack);
         }
+        let payload = ArrivedPayload {
+            start: payload_start,
+            len: saturating_u32(payload_len),
+            sum: segment.payload_sum.filter(|_| {
+                let first = arrival.text.first();
+                first.is_some_and(|(_, text)| text.len() == payload_len)
+            }),
+        };
+        let context = self.context(now, index, &arrival, payload, window);
+        self.check_first_data(context, &segment.options, &arrival);
         if matches!(self.protocol, Protocol::Plain) {
             self.process_plain(now, index, arrival, window);
         } else if !self.subflows[index].is_closed() && self.subflows[index].reset_with.is_none() {
-            let text_sum = segment.payload_sum.filter(|_| {
-                arrival
-                    .text
-                    .first()
-                    .is_some_and(|(_, text)| text.len() == payload_len)
-            });
-            let payload = ArrivedPayload {
-                start: payload_start,
-                len: saturating_u32(payload_len),
-                sum: text_sum,
-            };
-            self.process_mptcp(now, index, &segment.options, arrival, payload, window);
+            self.process_mptcp(context, &segment.options, arrival);
         }
         if payload_len > 0 {
             self.measure_receiving(now, index, timestamps);
@@ -242,6 +258,7 @@ impl Connection {
         self.data_waiting_since = None;
         self.deadlines.data_retransmit = None;
         self.continue_data_recovery();
+        self.release_mappings();
         self.arm_data_timer(now);
         self.wake_writer();
         self.check_fin_acknowledged();

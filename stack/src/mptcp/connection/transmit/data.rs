@@ -2,6 +2,7 @@
 
 use super::Interfaces;
 use crate::base::config::Version;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::num::saturating_u16;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side};
@@ -53,8 +54,13 @@ impl Connection {
             }
             None => self.send.next_chunk(offer)?,
         };
-        if reinjection && let Some(session) = self.protocol.session_mut() {
-            session.multipath = true;
+        if reinjection {
+            if let Some(session) = self.protocol.session_mut() {
+                session.multipath = true;
+            }
+            for _ in 0..chunk.len.div_ceil(segment) {
+                self.count(MptcpCounter::MptcpRetrans);
+            }
         }
         Some(self.send_chunk(now, index, chunk, segment, interfaces))
     }
@@ -95,8 +101,13 @@ impl Connection {
         if self.sending_session().is_none() && !self.protocol.sends_plain() {
             return SmallVec::new();
         }
-        let usable = || self.subflows.iter().filter(|subflow| subflow.is_usable());
-        let any_regular = usable().any(|subflow| !subflow.backup);
+        let repairs = self.data_recovery.is_some() && self.send.has_reinjection();
+        let usable = || {
+            let elsewhere = repairs && self.has_other_for_repair();
+            let usable = self.subflows.iter().filter(|subflow| subflow.is_usable());
+            usable.filter(move |subflow| !(elsewhere && subflow.is_avoided))
+        };
+        let any_regular = usable().any(|subflow| !subflow.is_backup());
         let candidate = |subflow: &Subflow| {
             let tcb = &subflow.tcb;
             let room = tcb.room_for_data(now);
@@ -106,14 +117,23 @@ impl Connection {
             let enough = room >= segment
                 || (tcb.is_all_acknowledged()
                     && self.send.may_use_small_room(room, tcb.max_snd_wnd));
-            (enough && (!subflow.backup || !any_regular)).then(|| Candidate {
+            (enough && (!subflow.is_backup() || !any_regular)).then(|| Candidate {
                 id: subflow.id,
                 srtt: tcb.rtt.srtt(),
-                backup: subflow.backup,
+                backup: subflow.is_backup(),
                 room,
             })
         };
         usable().filter_map(candidate).collect()
+    }
+
+    /// What got no DATA_ACK in time goes to a subflow that has not carried it, if there is one
+    /// (protocol reference 5.1). A backup counts once that has not helped.
+    fn has_other_for_repair(&self) -> bool {
+        let patience = self.data_backoff <= 1;
+        self.subflows.iter().any(|subflow| {
+            subflow.is_usable() && !subflow.is_avoided && !(patience && subflow.backup)
+        })
     }
 
     fn send_chunk(
@@ -203,6 +223,7 @@ impl Connection {
             data_fin,
             checksum,
             announcement,
+            sent_elsewhere: false,
         })
     }
 

@@ -53,9 +53,13 @@ impl Connection {
                 return Some(transmit);
             }
         }
+        if let Some(transmit) = self.poll_third_ack(now, interfaces) {
+            return Some(transmit);
+        }
         if let Some(transmit) = self.poll_data(now, interfaces) {
             return Some(transmit);
         }
+        self.decide_before_end();
         self.poll_plain_fin();
         for index in 0..self.subflows.len() {
             if let Some(transmit) = self.poll_last(now, index, interfaces) {
@@ -240,8 +244,10 @@ impl Connection {
             if aborted && self.state == DataState::Closed {
                 let _ = options.mptcp(&MptcpOption::Fastclose(session.remote.key));
             }
-            if let Some(reason) = self.subflows[index].reset_with {
-                let _ = options.mptcp(&MptcpOption::TcpRst(reason));
+            if let Some(reason) = self.subflows[index].reset_with
+                && options.mptcp(&MptcpOption::TcpRst(reason)).is_ok()
+            {
+                self.count(MptcpCounter::MpRstTx);
             }
         }
         let transmit = self.emit(index, outgoing, &options, None, interfaces);

@@ -1,12 +1,14 @@
 //! What goes out without data: DATA_FIN, options on acknowledgments of their own, acknowledgments.
 
 use super::Interfaces;
+use crate::base::config::Version;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side, Signal};
 use crate::mptcp::fallback::Step;
 use crate::mptcp::handshake::Session;
 use crate::mptcp::outgoing_options::{complete_acknowledgment, data_ack, of_segment, of_signal};
+use crate::mptcp::path_health::PathHealth;
 use crate::mptcp::subflow::Role;
 use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
@@ -88,7 +90,7 @@ impl Connection {
                 id == subflow.id
                     && (subflow.can_signal() || ended && subflow.tcb.state.is_synchronized())
             }
-            None => subflow.can_signal() && !subflow.stalled,
+            None => subflow.can_signal() && subflow.health == PathHealth::Working,
         })?;
         let signal = self.signals.remove(position)?;
         if matches!(signal.option, MptcpOption::Fail(_)) {
@@ -107,6 +109,27 @@ impl Connection {
             self.subflows[index].tcb.ack.require_now();
         }
         Some(transmit)
+    }
+
+    /// The third packet of version 0, with both keys: data goes behind it, in segments of its own
+    /// (RFC 6824 §3.1). In version 1 the first data carries the keys itself.
+    pub(super) fn poll_third_ack(
+        &mut self,
+        now: Instant,
+        interfaces: &impl Interfaces,
+    ) -> Option<Transmit> {
+        let session = self.session()?;
+        let subflow = &self.subflows[0];
+        let first = session.version == Version::V0
+            && self.owes_third_ack(session)
+            && subflow.tcb.bytes_sent == 0
+            && subflow.tcb.ack.is_due_now()
+            && subflow.is_usable();
+        if !first {
+            return None;
+        }
+        let outgoing = subflow.tcb.bare_ack();
+        Some(self.send_ack(now, 0, outgoing, interfaces))
     }
 
     pub(super) fn send_ack(
@@ -178,7 +201,9 @@ impl Connection {
 
     /// The DATA_ACK, unless the peer has stopped mapping what it sends.
     fn data_ack_wanted(&self) -> Option<WireSeq> {
-        let session = self.receiving_session()?;
+        let session = self
+            .receiving_session()
+            .filter(|session| !session.assumed)?;
         Some(data_ack(session, self.receive.data_ack()))
     }
 }
