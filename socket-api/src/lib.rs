@@ -65,8 +65,8 @@ pub use stream::MptcpStream;
 pub use umptcp_stack::{
     AbortError, AddressId, ChecksumPolicy, CloseReason, CongestionAlgorithm, ConnectError,
     ConnectionConfig, ConnectionId, ConnectionInfo, ConnectionProtocol, EcnPolicy, EndpointConfig,
-    EndpointStats, InterfaceId, ListenError, NetworkError, ReadError, SubflowError, SubflowId,
-    SubflowInfo, SynCookies, Transmit, Version, WriteError,
+    EndpointStats, InterfaceId, ListenError, MptcpCounter, MptcpCounters, NetworkError, ReadError,
+    SubflowError, SubflowId, SubflowInfo, SynCookies, Transmit, Version, WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

@@ -18,6 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use umptcp_stack::{
     ConnectionConfig, Endpoint, EndpointConfig, EndpointStats, InterfaceConfig, InterfaceId,
+    MptcpCounters,
 };
 
 /// A host of its own: interfaces, addresses, connections and listeners, driven by one task.
@@ -85,6 +86,12 @@ impl Stack {
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
         self.handle.look(|state| state.endpoint.stats())
+    }
+
+    /// What happened to MPTCP, counted under the names of the Linux kernel's `MPTcpExt`.
+    #[must_use]
+    pub fn mptcp_counters(&self) -> MptcpCounters {
+        self.handle.look(|state| state.endpoint.mptcp_counters())
     }
 
     /// Disables or enables an interface: what was in flight there moves to other paths. It works

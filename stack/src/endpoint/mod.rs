@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `mod` | the endpoint: input, output, getters |
 //! | `commands` | what the application asks for |
+//! | `addresses` | addresses and priorities, by hand |
 //! | `tuning` | settings of a connection that lives |
 //! | `offer` | what a new connection offers, and the second offer |
 //! | `peer_memory`, `expiring` | what earlier connections have shown of hosts |
@@ -19,6 +20,7 @@
 //! | `icmp_errors` | whose segment an ICMP error is about |
 //! | `interfaces`, `listener`, `ports`, `isn`, `reset`, `secret` | as they say |
 
+mod addresses;
 mod commands;
 mod connections;
 mod demux;
@@ -137,6 +139,8 @@ pub struct Endpoint {
     listeners: Listeners,
     connections: Connections,
     peers: PeerMemory,
+    /// What is announced to every peer.
+    announced: Vec<addresses::Announced>,
     /// Packets that belong to no connection.
     replies: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -161,6 +165,7 @@ impl Endpoint {
             interfaces: InterfaceTable::default(),
             listeners: Listeners::default(),
             connections: Connections::default(),
+            announced: Vec::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
             stats: EndpointStats::default(),
@@ -385,8 +390,11 @@ impl Endpoint {
                 backup,
                 ..
             } => {
-                // The path manager asks again if it did not work.
-                let _ = self.open_subflow(now, id, local, remote, backup);
+                if self.open_subflow(now, id, local, remote, backup).is_err()
+                    && let Some(entry) = self.connections.get_mut(id)
+                {
+                    entry.connection.path_failed(now, local, remote);
+                }
             }
             Effect::Learnt(remote, lesson) => self.learn(now, remote, lesson),
             Effect::JoinRefused => self.stats.joins_refused += 1,
@@ -423,7 +431,9 @@ impl Endpoint {
         for address in usable {
             entry.connection.add_local_address(now, address);
         }
-        match entry.listener {
+        let listener = entry.listener;
+        self.announce_to(now, id);
+        match listener {
             None => self.tell(id, Event::Connected(id, protocol)),
             Some(listener) => {
                 if let Some(waiting) = self.listeners.get_mut(listener) {

@@ -20,7 +20,7 @@ use crate::mptcp::handshake::Protocol;
 use crate::mptcp::state::DataEvent;
 use crate::tcp::receive::{Arrival, Verdict, receive};
 use crate::tcp::state::TcpState;
-use crate::wire::mptcp_option::{MpJoin, MpPrio, MptcpOption};
+use crate::wire::mptcp_option::{MpJoin, MptcpOption};
 use crate::wire::packet::Segment;
 use bytes::Bytes;
 
@@ -273,19 +273,6 @@ impl Connection {
         if self.released && self.receive.readable() > 0 && self.closed.is_none() {
             // Data for an application that is gone (RFC 1122 §4.2.2.13).
             self.abort(now, CloseReason::Aborted);
-        }
-    }
-
-    fn priority_changed(&mut self, index: usize, prio: &MpPrio) {
-        match (prio.address_id, self.version()) {
-            (None, _) => self.subflows[index].backup = prio.backup,
-            (Some(id), Some(Version::V0)) => {
-                for subflow in self.subflows.iter_mut().filter(|s| s.remote_id == id) {
-                    subflow.backup = prio.backup;
-                }
-            }
-            // RFC 8684 §3.3.8 knows no such form.
-            (Some(_), _) => {}
         }
     }
 }
