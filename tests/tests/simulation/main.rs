@@ -5,7 +5,6 @@
 mod buffers;
 mod closing;
 mod ecn;
-mod fallback;
 mod flow_control;
 mod foreign_tcp;
 mod harm;
