@@ -2,6 +2,8 @@
 
 use super::wire::Middlebox;
 use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::fmt;
 use umptcp_stack::Instant;
 use umptcp_stack::wire::checksum::Sum;
 use umptcp_stack::wire::mptcp_option::KIND;
@@ -47,6 +49,56 @@ impl StripMptcp {
         }
         fix_checksum(&mut packet, start);
         Some(packet.into())
+    }
+}
+
+/// Changes payload bytes in place, as application gateways and transcoders do; the TCP checksum is
+/// made right again. The predicate gets the sequence number, relative to the SYN's, of the first
+/// byte of each payload with the bytes, and says whether it has changed any.
+pub struct ChangePayload<F> {
+    change: F,
+    /// Sequence numbers of the SYNs seen, by their ports.
+    first: BTreeMap<[u8; 4], u32>,
+}
+
+impl<F: FnMut(u32, &mut [u8]) -> bool> ChangePayload<F> {
+    /// A middlebox that changes what `change` changes.
+    pub fn new(change: F) -> Self {
+        Self {
+            change,
+            first: BTreeMap::new(),
+        }
+    }
+
+    fn changed(&mut self, packet: &[u8]) -> Option<Bytes> {
+        let start = tcp_start(packet)?;
+        let mut packet = packet.to_vec();
+        let header = packet.get(start..start + 20)?;
+        let ports = *header.first_chunk::<4>()?;
+        let seq = u32::from_be_bytes(*header[4..].first_chunk()?);
+        if header[13] & SYN != 0 {
+            self.first.insert(ports, seq);
+        }
+        let payload_start = start + usize::from(header[12] >> 4) * 4;
+        let relative = seq.wrapping_sub(*self.first.get(&ports)?);
+        let payload = packet.get_mut(payload_start..)?;
+        if payload.is_empty() || !(self.change)(relative, payload) {
+            return None;
+        }
+        fix_checksum(&mut packet, start);
+        Some(packet.into())
+    }
+}
+
+impl<F: FnMut(u32, &mut [u8]) -> bool> Middlebox for ChangePayload<F> {
+    fn process(&mut self, _: Instant, packet: Bytes, out: &mut Vec<Bytes>) {
+        out.push(self.changed(&packet).unwrap_or(packet));
+    }
+}
+
+impl<F> fmt::Debug for ChangePayload<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChangePayload")
     }
 }
 

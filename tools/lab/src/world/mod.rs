@@ -23,7 +23,7 @@ mod transfer;
 mod wire;
 
 pub use host::{ForeignHost, ScriptFactory};
-pub use middlebox::StripMptcp;
+pub use middlebox::{ChangePayload, StripMptcp};
 pub use router::{PathMtuRouter, Undelivered};
 pub use scenario::{Ip, Pair, Path, Scenario, Side};
 pub use script::{Io, Progress, Script};

@@ -90,6 +90,7 @@ impl Connection {
             index,
             window,
             start: first.map_or(end, |&(ssn, _)| ssn),
+            end,
             start_dsn: self.receive.dsn(tcb.bytes_received.wrapping_sub(text)),
             has_text: first.is_some(),
             payload,

@@ -47,6 +47,8 @@ pub(super) struct Context {
     window: u64,
     /// Sequence number of its first new byte, or RCV.NXT.
     pub(super) start: SeqNum,
+    /// Behind its last in-order byte.
+    pub(super) end: SeqNum,
     /// The DSN of that byte if the subflow is the initial one and has carried the whole stream.
     start_dsn: DataSeq,
     /// It brought in-order bytes.
