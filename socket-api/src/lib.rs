@@ -63,9 +63,10 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use stack::{Stack, StackBuilder};
 pub use stream::MptcpStream;
 pub use umptcp_stack::{
-    AbortError, AddressId, ChecksumPolicy, CloseReason, CongestionAlgorithm, ConnectError,
-    ConnectionConfig, ConnectionId, ConnectionInfo, ConnectionProtocol, EcnPolicy, EndpointConfig,
-    EndpointStats, InterfaceId, ListenError, NetworkError, ReadError, SubflowError, SubflowId,
+    AbortError, AcceptVersions, AddressId, BlackHole, ChecksumPolicy, CloseReason,
+    CongestionAlgorithm, ConnectError, ConnectionConfig, ConnectionId, ConnectionInfo,
+    ConnectionProtocol, EcnPolicy, EndpointConfig, EndpointStats, InterfaceId, ListenError,
+    NetworkError, OtherVersion, PeerKnowledge, PeerVersions, ReadError, SubflowError, SubflowId,
     SubflowInfo, SynCookies, Transmit, Version, WriteError,
 };
 

@@ -59,7 +59,9 @@ impl Connection {
     /// (RFC 7430 §3).
     /// The one that is dropped hears of it with the RST that answers its third packet.
     pub fn make_room_for_join(&mut self, now: Instant) -> bool {
-        if self.session().is_none() || self.closed.is_some() {
+        // Nor before the peer has shown that it speaks MPTCP (protocol reference 3.2).
+        let undecided = self.session().is_none_or(|session| session.assumed);
+        if undecided || self.closed.is_some() {
             return false;
         }
         let is_half_open = |subflow: &Subflow| {

@@ -297,6 +297,12 @@ fn version_0_waits_for_what_tells() {
         let seq = scene.segment(0).seq.wrapping_sub(1);
         scene.send(scene.segment(0).seq(seq));
         assert!(scene.sent_one().is_plain());
+        // Nobody joins what may be plain TCP.
+        let (from, to) = (scene.join_source(2), scene.stack_address());
+        let join = scene.join_syn(from, to, 2, false);
+        assert!(scene.peer.subflows[join].rst_seen);
+        scene.peer.subflows.pop();
+        scene.clear();
         scene
     };
     // The keys come after all.
