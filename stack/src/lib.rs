@@ -27,7 +27,8 @@ pub mod wire;
 
 pub use base::config::{
     AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy,
-    EndpointConfig, InterfaceConfig, Keepalive, OtherVersion, SynCookies, Version,
+    EndpointConfig, FailedJoinLimits, InterfaceConfig, JoinPorts, Keepalive, OtherVersion,
+    SynCookies, Version,
 };
 pub use base::error::{
     AbortError, CloseReason, ConnectError, ListenError, NetworkError, ReadError, SubflowError,

@@ -92,6 +92,46 @@ pub enum ChecksumPolicy {
     Forbid,
 }
 
+/// Which of our ports a peer may join (RFC 6824 §3.2). Whoever joins proves that it has the keys,
+/// whatever the port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum JoinPorts {
+    /// Every one, in both versions: the token names the connection, and a middlebox may have
+    /// changed the port.
+    #[default]
+    Any,
+    /// That of the initial subflow, and those announced with ADD_ADDR; Linux is as strict in
+    /// version 1.
+    Known,
+}
+
+/// How many joins may fail: SYNs with a token of no connection, and third packets without proof.
+///
+/// Beyond that, SYNs with an unknown token get no answer until the interval is over. A source that is
+/// over its own limit gets none with a right token either, so that it cannot guess tokens fast; but
+/// for a connection that knows the address of the source already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedJoinLimits {
+    /// From one IPv4 address, or one IPv6 network of 64 bits.
+    pub per_source: u32,
+    /// From everywhere; a right token is answered all the same.
+    pub total: u32,
+    /// In this time.
+    pub interval: Duration,
+}
+
+impl Default for FailedJoinLimits {
+    fn default() -> Self {
+        Self {
+            // At this pace the first of 1000 tokens is found after a week.
+            per_source: 64,
+            // Answers to sources that may be forged.
+            total: 1024,
+            interval: Duration::from_secs(10),
+        }
+    }
+}
+
 /// What to do about explicit congestion notification (RFC 3168).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum EcnPolicy {
@@ -182,6 +222,11 @@ pub struct ConnectionConfig {
     /// Subflows the full-mesh path manager brings a connection to, and the most that are accepted
     /// from the peer; the initial one included.
     pub max_subflows: usize,
+    /// Which of our ports the peer may join.
+    pub join_ports: JoinPorts,
+    /// A subflow that we ask the peer to use only as a backup is one for what we send as well, as in
+    /// Linux. `false` binds the peer alone, as the protocol has it (RFC 6824 §3.3.8).
+    pub backup_binds_both: bool,
     /// SYNs sent with MPTCP before one is tried without (RFC 6824 §3.1).
     pub syn_tries_with_mptcp: u32,
     /// Explicit congestion notification on every subflow.
@@ -198,6 +243,12 @@ pub struct ConnectionConfig {
     pub delayed_ack: Duration,
     /// The same for the SYN of a new connection.
     pub connect_timeout: Duration,
+    /// Timeouts in a row without progress after which a subflow is stale: no data goes there until
+    /// something gets through again, as long as there is another. 0 stands for never.
+    pub stale_loss_count: u32,
+    /// How long a subflow may be stuck with data that other subflows have delivered since, before
+    /// it is reset. `None` leaves it to `user_timeout`.
+    pub stuck_subflow_timeout: Option<Duration>,
     /// Time a connection outlives its last subflow, for a new one to revive it.
     pub close_timeout: Duration,
 }
@@ -220,6 +271,8 @@ impl Default for ConnectionConfig {
             send_buffer: 64 << 20,
             nodelay: false,
             max_subflows: 8,
+            join_ports: JoinPorts::Any,
+            backup_binds_both: true,
             syn_tries_with_mptcp: 3,
             ecn: EcnPolicy::Accept,
             pacing: true,
@@ -229,6 +282,10 @@ impl Default for ConnectionConfig {
             // and for a SYN at least 3 minutes.
             connect_timeout: Duration::from_secs(180),
             delayed_ack: Duration::from_millis(40),
+            // As Linux has it.
+            stale_loss_count: 4,
+            // What it holds on to takes memory here; if its path heals, a new subflow is no worse.
+            stuck_subflow_timeout: Some(Duration::from_secs(60)),
             close_timeout: Duration::from_secs(60),
         }
     }
@@ -261,6 +318,8 @@ pub struct EndpointConfig {
     pub syn_backlog: usize,
     /// What becomes of SYNs beyond the SYN backlog.
     pub syn_cookies: SynCookies,
+    /// How many joins may fail.
+    pub failed_joins: FailedJoinLimits,
     /// First and last local port for outgoing subflows.
     pub ephemeral_ports: (u16, u16),
     /// Answer segments of no connection with RST (RFC 9293 §3.10.7.1).
@@ -283,6 +342,7 @@ impl Default for EndpointConfig {
             // About a megabyte; cookies take over from there.
             syn_backlog: 512,
             syn_cookies: SynCookies::WhenFull,
+            failed_joins: FailedJoinLimits::default(),
             // RFC 6335 §6: the dynamic ports.
             ephemeral_ports: (49152, 65535),
             answer_unknown_with_reset: true,

@@ -157,13 +157,16 @@ counters! {
     SubflowStale = "SubflowStale",
     /// A stale subflow is used again.
     SubflowRecover = "SubflowRecover",
-    /// The window of a subflow grew to that of the connection, learnt on another subflow.
+    /// The window of a subflow grew to that of the connection, learnt on another subflow: never, as
+    /// each subflow keeps to the last window that came on it.
     SndWndShared = "SndWndShared",
-    /// The window announced on a subflow was that of the connection, larger than its own.
+    /// The window announced on a subflow was that of the connection, larger than its own: never, as
+    /// subflows have none of their own.
     RcvWndShared = "RcvWndShared",
-    /// The window of the connection had grown while a segment was made, and was taken.
+    /// The window of the connection had grown while a segment was made, and was taken: never, as
+    /// nothing happens meanwhile.
     RcvWndConflictUpdate = "RcvWndConflictUpdate",
-    /// The window of the connection had grown while a segment was made.
+    /// The window of the connection had grown while a segment was made: never, like the one before.
     RcvWndConflict = "RcvWndConflict",
     /// Connections established now, MPTCP only; the only one that goes down.
     MpCurrEstab = "MPCurrEstab",

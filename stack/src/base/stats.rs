@@ -32,4 +32,6 @@ pub struct EndpointStats {
     pub fallbacks: u64,
     /// MP_JOINs refused: unknown token, wrong HMAC, limits.
     pub joins_refused: u64,
+    /// MP_JOINs that got no answer, as too many of their source, or of all, had failed.
+    pub joins_ignored: u64,
 }

@@ -12,10 +12,9 @@ use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, InitialSubflow};
 use crate::tcp::tcb::Tcb;
-use crate::wire::mptcp_option::Nonce;
 use crate::wire::packet::FourTuple;
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// The local end of a new subflow.
 pub(super) struct LocalEnd {
@@ -221,48 +220,6 @@ impl Endpoint {
         }
     }
 
-    /// Opens a further subflow from a local address to a remote one.
-    ///
-    /// # Errors
-    /// The connection cannot take one now, or the addresses do not work.
-    pub fn open_subflow(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        local: IpAddr,
-        remote: SocketAddr,
-        backup: bool,
-    ) -> Result<SubflowId, SubflowError> {
-        let entry = self
-            .connections
-            .get(connection)
-            .ok_or(SubflowError::UnknownConnection)?;
-        if !entry.connection.can_open_subflow() {
-            return Err(SubflowError::NotMultipath);
-        }
-        if entry.connection.may_not_join(remote) {
-            return Err(SubflowError::DeniedByPeer(remote));
-        }
-        let config = entry.connection.config().clone();
-        let LocalEnd {
-            tuple,
-            interface,
-            after,
-        } = self.choose_local(now, Some(SocketAddr::new(local, 0)), remote)?;
-        let nonce = Nonce(self.rng.next_u32());
-        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config, after));
-        let entry = self
-            .connections
-            .get_mut(connection)
-            .ok_or(SubflowError::UnknownConnection)?;
-        let id = entry
-            .connection
-            .open_subflow(tuple, interface, tcb, nonce, backup);
-        self.demux.insert(tuple, connection, id);
-        self.connections.mark_ready(connection);
-        Ok(id)
-    }
-
     /// Closes a subflow in order; what it had not delivered goes to the others.
     ///
     /// # Errors
@@ -284,7 +241,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Asks the peer to treat a subflow as backup or as regular (MP_PRIO), and does so itself.
+    /// Asks the peer to treat a subflow as backup or as regular (MP_PRIO), and does so itself if
+    /// `ConnectionConfig::backup_binds_both` says so.
     ///
     /// # Errors
     /// There is no such connection, or no such established subflow of an MPTCP connection.

@@ -1,54 +1,25 @@
 //! Segments that belong to no subflow: SYNs that make one, and strays.
 
 use super::Endpoint;
+use super::joins::{join_of, words_for_stray};
 use super::reset::Offence;
 use super::stateless::{Offered, Third, capable_of};
 use crate::base::config::{ConnectionConfig, SynCookies, Version};
-use crate::base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
+use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
-use crate::mptcp::connection::{Connection, InitialSubflow, JoinRequest};
+use crate::mptcp::connection::{Connection, InitialSubflow};
 use crate::mptcp::handshake::{Answer, SynVerdict, judge_syn};
 use crate::mptcp::key::HostKey;
 use crate::tcp::tcb::{Tcb, TcbConfig};
-use crate::wire::mptcp_option::{Key, MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason, Token};
+use crate::wire::mptcp_option::{Key, MpTcpRst};
 use crate::wire::packet::{Segment, Transmit};
 
 /// Attempts at a key whose token is not in use; Linux makes four.
 const KEY_TRIES: u32 = 8;
 /// Packets of no connection that wait to be sent; more are dropped, as on a full device.
 const MAX_REPLIES: usize = 4096;
-
-/// The MP_JOIN of a SYN.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct JoinSyn {
-    pub(super) token: Token,
-    backup: bool,
-    address_id: AddressId,
-    nonce: Nonce,
-}
-
-/// The MP_JOIN of a SYN, if there is one.
-pub(super) fn join_of(syn: &Segment) -> Option<JoinSyn> {
-    syn.options.mptcp.iter().find_map(|option| {
-        let MptcpOption::Join(MpJoin::Syn {
-            backup,
-            address_id,
-            token,
-            nonce,
-        }) = *option
-        else {
-            return None;
-        };
-        Some(JoinSyn {
-            token,
-            backup,
-            address_id,
-            nonce,
-        })
-    })
-}
 
 impl Endpoint {
     /// Takes a segment of no subflow. If its four-tuple was in TIME-WAIT, `after` is where the
@@ -74,63 +45,14 @@ impl Endpoint {
             return;
         }
         let offence = Offence::of(&segment);
+        let words = words_for_stray(&segment);
         let third = match listener {
             Some(listener) => self.handle_third_packet(now, home, listener, segment),
             None => Third::Stray,
         };
         if third == Third::Stray {
-            self.answer_with_reset(interface, &offence, None);
+            self.answer_with_reset(interface, &offence, words);
         }
-    }
-
-    /// RFC 6824 §3.2: a join is led to its connection by the token; no listener is needed.
-    fn handle_join(
-        &mut self,
-        now: Instant,
-        interface: InterfaceId,
-        home: InterfaceId,
-        join: JoinSyn,
-        syn: &Segment,
-        after: Option<SeqNum>,
-    ) {
-        let Some(id) = self.demux.token(join.token) else {
-            self.refuse_join(interface, syn, ResetReason::MptcpSpecific);
-            return;
-        };
-        let Some(entry) = self.connections.get_mut(id) else {
-            return;
-        };
-        if entry.connection.refuses_join_to(syn.tuple.local)
-            || !entry.connection.make_room_for_join(now)
-        {
-            self.refuse_join(interface, syn, ResetReason::AdministrativelyProhibited);
-            return;
-        }
-        let config = entry.connection.config().clone();
-        let request = JoinRequest {
-            tuple: syn.tuple,
-            interface: home,
-            remote_id: join.address_id,
-            backup: join.backup,
-            remote_nonce: join.nonce,
-            local_nonce: Nonce(self.rng.next_u32()),
-        };
-        let tcb_config = self.tcb_config(now, &syn.tuple, home, &config, after);
-        let tcb = Tcb::accept(now, tcb_config, syn);
-        if let Some(entry) = self.connections.get_mut(id) {
-            let subflow = entry.connection.accept_subflow(request, tcb);
-            self.demux.insert(request.tuple, id, subflow);
-        }
-        self.after(now, id);
-    }
-
-    fn refuse_join(&mut self, interface: InterfaceId, syn: &Segment, reason: ResetReason) {
-        self.stats.joins_refused += 1;
-        let reason = MpTcpRst {
-            transient: false,
-            reason,
-        };
-        self.answer_with_reset(interface, &Offence::of(syn), Some(reason));
     }
 
     fn handle_syn(
@@ -244,6 +166,9 @@ impl Endpoint {
         }
         if let Some(reset) = offence.answer(interface, reason) {
             self.stats.resets_sent += 1;
+            if reason.is_some() {
+                self.counters.count(MptcpCounter::MpRstTx);
+            }
             self.reply(reset);
         }
     }

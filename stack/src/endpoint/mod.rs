@@ -11,6 +11,7 @@
 //! | `offer` | what a new connection offers, and the second offer |
 //! | `peer_memory`, `expiring` | what earlier connections have shown of hosts |
 //! | `incoming` | SYNs and strays |
+//! | `joins`, `join_limits` | SYNs with MP_JOIN, joins of our own, and how many may fail |
 //! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
 //! | `time_wait` | connections in TIME-WAIT that make way |
 //! | `connections` | the table of connections, turns and deadlines |
@@ -26,6 +27,8 @@ mod icmp_errors;
 mod incoming;
 mod interfaces;
 mod isn;
+mod join_limits;
+mod joins;
 mod listener;
 mod offer;
 mod peer_memory;
@@ -54,6 +57,7 @@ use connections::Connections;
 use demux::Demux;
 use interfaces::InterfaceTable;
 use isn::IsnGenerator;
+use join_limits::FailedJoins;
 use listener::Listeners;
 use peer_memory::PeerMemory;
 use ports::PortSelector;
@@ -127,6 +131,7 @@ pub struct Endpoint {
     isn: IsnGenerator,
     ports: PortSelector,
     cookies: Cookies,
+    failed_joins: FailedJoins,
     interfaces: InterfaceTable,
     demux: Demux,
     listeners: Listeners,
@@ -150,6 +155,7 @@ impl Endpoint {
             demux: Demux::new(&mut rng, config.ephemeral_ports),
             cookies: Cookies::new(&mut rng),
             peers: PeerMemory::new(&config),
+            failed_joins: FailedJoins::new(config.failed_joins),
             config,
             rng,
             interfaces: InterfaceTable::default(),
@@ -369,15 +375,25 @@ impl Endpoint {
             }
             Effect::FellBack => {
                 self.stats.fallbacks += 1;
+                self.close_token(id);
                 self.tell(id, Event::FellBack(id));
             }
             Effect::Closed(reason) => self.closed(now, id, reason),
-            Effect::OpenSubflow { local, remote, .. } => {
+            Effect::OpenSubflow {
+                local,
+                remote,
+                backup,
+                ..
+            } => {
                 // The path manager asks again if it did not work.
-                let _ = self.open_subflow(now, id, local, remote, false);
+                let _ = self.open_subflow(now, id, local, remote, backup);
             }
             Effect::Learnt(remote, lesson) => self.learn(now, remote, lesson),
             Effect::JoinRefused => self.stats.joins_refused += 1,
+            Effect::JoinUnproven(source) => {
+                self.stats.joins_refused += 1;
+                self.failed_joins.note(now, source);
+            }
             Effect::Counted(counter) => self.counters.count(counter),
         }
     }
@@ -420,14 +436,10 @@ impl Endpoint {
     }
 
     fn closed(&mut self, now: Instant, id: ConnectionId, reason: CloseReason) {
+        self.close_token(id);
         let Some(entry) = self.connections.get_mut(id) else {
             return;
         };
-        if let Some(token) = entry.connection.token() {
-            // Nobody joins any more, but the token stays taken until its subflows are gone too
-            // (protocol reference 3.2).
-            self.demux.close_token(token, id);
-        }
         if let Some(listener) = entry.listener
             && !entry.established
         {
@@ -442,6 +454,15 @@ impl Endpoint {
             return;
         }
         self.tell(id, Event::Closed(id, reason));
+    }
+
+    /// Nobody can join the connection any more. Its token stays taken until its last subflow is gone
+    /// (protocol reference 3.2).
+    fn close_token(&mut self, id: ConnectionId) {
+        let entry = self.connections.get(id);
+        if let Some(token) = entry.and_then(|entry| entry.connection.token()) {
+            self.demux.close_token(token, id);
+        }
     }
 
     fn forget(&mut self, id: ConnectionId) {

@@ -6,7 +6,7 @@
 use super::Endpoint;
 use super::connections::Connections;
 use super::demux::Demux;
-use super::incoming::join_of;
+use super::joins::join_of;
 use super::ports::PortUse;
 use crate::base::id::{ConnectionId, SubflowId};
 use crate::base::seq::SeqNum;

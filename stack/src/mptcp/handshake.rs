@@ -2,9 +2,9 @@
 //!
 //! Each phase holds just the keys that are known in it, so that none is used before it is.
 
+use super::fallback::FallingBack;
 use super::key::HostKey;
 use crate::base::config::{ChecksumPolicy, ConnectionConfig, Version};
-use crate::base::seq::SeqNum;
 use crate::wire::mptcp_option::{CapableFlags, CapableKeys, Key, MpCapable};
 
 /// The protocol of a connection.
@@ -16,7 +16,7 @@ pub enum Protocol {
     Answered(Answer),
     /// Both keys are known: Multipath TCP.
     Mptcp(Session),
-    /// Plain TCP after MPTCP, with the infinite mapping still to be announced.
+    /// MPTCP was given up in one direction at least, or is about to be.
     FallingBack(FallingBack),
     /// Plain TCP, from the start or after fallback.
     Plain,
@@ -54,18 +54,6 @@ pub struct Answer {
     pub deny_join_initial: bool,
     /// We refuse further subflows to the address of its SYN.
     pub refuse_join_initial: bool,
-}
-
-/// MPTCP was given up, and the peer has yet to hear of it.
-///
-/// Both directions count as plain TCP. Data carries the infinite mapping until a segment with it
-/// is acknowledged (RFC 6824 §3.6).
-#[derive(Clone, Debug)]
-pub struct FallingBack {
-    /// What was agreed on.
-    pub session: Session,
-    /// The end of the first new segment with the infinite mapping, once it is sent.
-    pub announced_until: Option<SeqNum>,
 }
 
 /// An established MPTCP connection.
@@ -365,6 +353,17 @@ impl Session {
             && option.version == self.version.number()
             && option.flags.hmac
             && !option.flags.extensibility
+    }
+
+    /// A mapping may come with this checksum, or without any: as was negotiated. Version 0 does not
+    /// look at one that nobody wanted; every other difference closes the subflow
+    /// (RFC 6824 §3.3, RFC 8684 §3.3).
+    #[must_use]
+    pub fn expects_checksum(&self, checksum: Option<u16>) -> bool {
+        match (self.checksum, checksum, self.version) {
+            (true, Some(_), _) | (false, None, _) | (false, Some(_), Version::V0) => true,
+            (true, None, _) | (false, Some(_), Version::V1) => false,
+        }
     }
 
     /// The option of the third ACK, with both keys.

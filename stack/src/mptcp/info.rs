@@ -5,6 +5,7 @@ use crate::base::error::{CloseReason, NetworkError};
 use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::time::Duration;
 use crate::tcp::state::TcpState;
+use crate::wire::mptcp_option::MpTcpRst;
 use std::net::SocketAddr;
 
 /// What a connection speaks.
@@ -18,14 +19,30 @@ pub enum ConnectionProtocol {
     Tcp,
 }
 
+/// The directions of a connection that are plain TCP: from the start, or since the fallback of
+/// RFC 6824 §3.6 and RFC 8684 §3.7, which takes each direction at its own moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlainDirections {
+    /// Neither, or the handshake has not decided yet.
+    Neither,
+    /// Ours: what we send has no mappings any more.
+    Sending,
+    /// The peer's: what we receive has none.
+    Receiving,
+    /// Both.
+    Both,
+}
+
 /// A connection at one moment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
     /// The connection.
     pub id: ConnectionId,
-    /// What it speaks.
+    /// What it speaks: MPTCP as long as one direction does.
     pub protocol: ConnectionProtocol,
+    /// The directions that are plain TCP.
+    pub plain: PlainDirections,
     /// DSS checksums are in use.
     pub checksum: bool,
     /// Local address of the initial subflow.
@@ -52,8 +69,8 @@ pub struct ConnectionInfo {
     pub closed: Option<CloseReason>,
 }
 
-/// A subflow at one moment. Closed ones stay listed, but for joins that came to nothing and the
-/// oldest of very many.
+/// A subflow at one moment. Closed ones stay listed, but for joins that came to nothing without a
+/// word why, and the oldest of very many.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SubflowInfo {
@@ -73,8 +90,16 @@ pub struct SubflowInfo {
     pub state: TcpState,
     /// Used only when no regular subflow works, in our sending direction.
     pub backup: bool,
+    /// The peer has asked for that.
+    pub backup_asked_by_peer: bool,
+    /// We have asked the peer to send here only if no regular subflow works.
+    pub backup_asked_by_us: bool,
+    /// Why the peer has reset it, if it did and said so (MP_TCPRST, version 1).
+    pub reset_reason: Option<MpTcpRst>,
     /// Its path does not answer at the moment: no new data goes there.
     pub stalled: bool,
+    /// So for several timeouts: nothing will go there until something gets through.
+    pub stale: bool,
     /// Payload bytes sent, retransmissions not counted.
     pub bytes_sent: u64,
     /// Payload bytes received in order.

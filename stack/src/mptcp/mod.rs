@@ -9,11 +9,13 @@
 pub mod connection;
 pub mod data_receive;
 pub mod data_send;
+pub mod fallback;
 pub mod handshake;
 pub mod info;
 pub mod key;
 pub mod mapping;
 pub mod outgoing_options;
+pub mod path_health;
 pub mod path_manager;
 pub mod receive_window;
 pub mod scheduler;

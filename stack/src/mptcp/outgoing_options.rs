@@ -132,12 +132,12 @@ pub fn announce(
     sent: &SentMapping,
     iss: SeqNum,
     dsn: DataSeq,
-    ack: DataSeq,
+    ack: Option<DataSeq>,
 ) -> MptcpOption {
     match sent.announcement {
         Announcement::Capable => MptcpOption::Capable(session.first_data(sent.len, sent.checksum)),
         Announcement::Dss => MptcpOption::Dss(Dss {
-            data_ack: Some(data_ack(session, ack)),
+            data_ack: ack.map(|ack| data_ack(session, ack)),
             mapping: Some(mapping(sent, iss, dsn)),
         }),
     }

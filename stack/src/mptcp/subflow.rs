@@ -4,8 +4,10 @@ use super::key::JoinHmac;
 use super::mapping::{ReceivedMappings, SentMappings};
 use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
+use crate::base::seq::DataSeq;
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
+use crate::mptcp::path_health::PathHealth;
 use crate::tcp::receive_rtt::ReceiveRtt;
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
@@ -59,16 +61,28 @@ pub struct Subflow {
     pub local_id: AddressId,
     /// The peer's id for the remote one.
     pub remote_id: AddressId,
-    /// We send data here only if no regular subflow works: the peer asked for it.
+    /// The peer asks us to send here only if no regular subflow works. The bit binds its receiver
+    /// (RFC 6824 §3.2, §3.3.8), so that each direction has its own.
     pub backup: bool,
     /// We ask the peer to send here only if no regular subflow works.
     pub ask_backup: bool,
+    /// We do so ourselves, by our own policy.
+    pub own_backup: bool,
     /// Mappings of sent bytes.
     pub sent: SentMappings,
     /// Mappings of received bytes.
     pub received: ReceivedMappings,
-    /// The path does not answer: a retransmission timeout, and no acknowledgment since.
-    pub stalled: bool,
+    /// Whether its path is counted on.
+    pub health: PathHealth,
+    /// Periods of the data-level timer in which the oldest byte was on its way here, since it last
+    /// delivered anything.
+    pub data_timeouts: u32,
+    /// How often it became stale since it last delivered anything.
+    pub times_stale: u32,
+    /// When a stale path gets another chance.
+    pub retry_at: Option<Instant>,
+    /// What is being repaired at the data level was sent here, and came to nothing.
+    pub is_avoided: bool,
     /// Window probes since the last segment that came back.
     pub unanswered_probes: u32,
     /// When the first of them was sent.
@@ -83,6 +97,12 @@ pub struct Subflow {
     pub link_up: bool,
     /// An RST is to be sent, with this reason in version 1; then it is closed.
     pub reset_with: Option<MpTcpRst>,
+    /// A checksum was wrong at this DSN: the RST says so with MP_FAIL (RFC 6824 §3.6).
+    pub failed_at: Option<DataSeq>,
+    /// Why the peer has reset it (version 1).
+    pub reset_reason: Option<MpTcpRst>,
+    /// It ended for a reason that passes: its path may be tried again.
+    pub end_is_transient: bool,
     /// Its end was told to the endpoint.
     pub forgotten: bool,
     /// It was established at some time.
@@ -113,9 +133,14 @@ impl Subflow {
             remote_id: AddressId::INITIAL,
             backup: false,
             ask_backup: false,
+            own_backup: false,
             sent: SentMappings::default(),
             received: ReceivedMappings::default(),
-            stalled: false,
+            health: PathHealth::Working,
+            data_timeouts: 0,
+            times_stale: 0,
+            retry_at: None,
+            is_avoided: false,
             unanswered_probes: 0,
             probed_since: None,
             receive_rtt: ReceiveRtt::default(),
@@ -123,11 +148,26 @@ impl Subflow {
             owes_data_fin: false,
             link_up: true,
             reset_with: None,
+            failed_at: None,
+            reset_reason: None,
+            end_is_transient: false,
             forgotten: false,
             ever_established: false,
             soft_error: None,
             unreachable_syns: 0,
         }
+    }
+
+    /// Data goes here only if no regular subflow works: the peer wants it so, or we do.
+    #[must_use]
+    pub fn is_backup(&self) -> bool {
+        self.backup || self.own_backup
+    }
+
+    /// Sets what we want of this subflow. If it `binds_both`, what we ask of the peer we do as well.
+    pub fn prefer(&mut self, backup: bool, binds_both: bool) {
+        self.ask_backup = backup;
+        self.own_backup = backup && binds_both;
     }
 
     /// It is closed.
@@ -149,7 +189,7 @@ impl Subflow {
     pub fn is_usable(&self) -> bool {
         self.is_established()
             && self.link_up
-            && !self.stalled
+            && self.health == PathHealth::Working
             && self.tcb.fin == crate::tcp::tcb::Fin::Open
     }
 
@@ -180,8 +220,12 @@ impl Subflow {
             local_id: self.local_id,
             remote_id: self.remote_id,
             state: self.tcb.state,
-            backup: self.backup,
-            stalled: self.stalled || !self.link_up,
+            stalled: self.health != PathHealth::Working || !self.link_up,
+            stale: self.health == PathHealth::Stale,
+            backup: self.is_backup(),
+            backup_asked_by_peer: self.backup,
+            backup_asked_by_us: self.ask_backup,
+            reset_reason: self.reset_reason,
             bytes_sent: self.tcb.bytes_sent,
             bytes_received: self.tcb.bytes_received,
             retransmissions: self.tcb.counters.retransmissions,

@@ -2,6 +2,7 @@ use super::*;
 use crate::base::config::{EndpointConfig, InterfaceConfig};
 use crate::base::rng::SeededRng;
 use crate::base::time::Duration;
+use crate::wire::mptcp_option::{CapableKeys, MptcpOption, Token};
 use crate::wire::packet::{ChecksumStatus, ReceivedPacket, parse};
 use std::net::SocketAddr;
 
@@ -195,7 +196,7 @@ fn without_state_a_token_that_is_taken_is_plain_tcp() {
         let Some(MptcpOption::Capable(capable)) = answer.options.mptcp.first() else {
             panic!("{answer:?}");
         };
-        let crate::wire::mptcp_option::CapableKeys::Sender(key) = capable.keys else {
+        let CapableKeys::Sender(key) = capable.keys else {
             panic!("{capable:?}");
         };
         let token = HostKey::new(version, key).token;

@@ -6,6 +6,7 @@ use crate::base::error::{CloseReason, WriteError};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
+use crate::mptcp::fallback::Step;
 use crate::mptcp::state::{DataEvent, DataState};
 use crate::mptcp::subflow::Subflow;
 use crate::tcp::state::TcpState;
@@ -44,6 +45,8 @@ impl Connection {
         if self.closed.is_some() {
             return;
         }
+        // Whatever a peer would have answered to MP_FAIL: MPTCP is still spoken, and ends.
+        self.step(Step::ForgetFailure);
         if let Some((version, key)) = self.session().map(|s| (s.version, s.remote.key)) {
             for index in 0..self.subflows.len() {
                 let id = self.subflows[index].id;
@@ -78,7 +81,7 @@ impl Connection {
     /// Closes subflows once our DATA_FIN is acknowledged (RFC 6824 §3.3.3), and tells the
     /// application once both directions are finished.
     pub(super) fn check_finished(&mut self) {
-        if self.send.fin() == DataFin::Acknowledged && self.session().is_some() {
+        if self.send.fin() == DataFin::Acknowledged && self.sending_session().is_some() {
             self.close_subflows_wanted = true;
         }
         if self.state.is_finished() && self.closed.is_none() {

@@ -1,6 +1,7 @@
 //! What the application asks for, and how a connection ends.
 
 use super::Connection;
+use super::health::Moved;
 use crate::base::error::{CloseReason, ReadError, WriteError};
 use crate::base::id::SubflowId;
 use crate::base::time::Instant;
@@ -99,7 +100,7 @@ impl Connection {
         }
         match self.subflows[index].role {
             Role::Initial | Role::Joined => {
-                self.move_data_away(now, index);
+                self.move_data_away(now, index, Moved::Unacknowledged);
                 self.close_one_subflow(index);
             }
             Role::Joining { .. } | Role::PreEstablished { .. } | Role::Answering { .. } => {

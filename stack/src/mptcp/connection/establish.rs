@@ -1,5 +1,7 @@
 //! MP_CAPABLE and MP_JOIN handshakes, and the ways back to plain TCP.
 
+use super::health::Moved;
+use super::resets::words_for;
 use super::{Connection, Effect, Side, capable_of};
 use crate::base::config::ConnectionConfig;
 use crate::base::mptcp_counters::MptcpCounter;
@@ -8,7 +10,7 @@ use crate::base::time::Instant;
 use crate::mptcp::handshake::{Answer, Lesson, Offer, Protocol, Session};
 use crate::mptcp::subflow::Role;
 use crate::tcp::state::TcpState;
-use crate::wire::mptcp_option::{MpCapable, MpTcpRst, ResetReason};
+use crate::wire::mptcp_option::{MpCapable, ResetReason};
 use crate::wire::packet::{FourTuple, Segment};
 use crate::wire::tcp_option::TcpOptions;
 use std::net::SocketAddr;
@@ -217,10 +219,7 @@ impl Connection {
             self.subflow_closed(now, index);
             return;
         }
-        subflow.reset_with = Some(MpTcpRst {
-            transient: false,
-            reason,
-        });
-        self.move_data_away(now, index);
+        subflow.reset_with = Some(words_for(reason));
+        self.move_data_away(now, index, Moved::All);
     }
 }

@@ -6,6 +6,7 @@ use crate::base::config::Keepalive;
 use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
 use crate::base::time::{Duration, Instant};
+use crate::mptcp::path_health::{PathEvent, PathHealth};
 use crate::mptcp::subflow::Subflow;
 use crate::tcp::keepalive::KeepaliveExpired;
 
@@ -59,8 +60,15 @@ impl Connection {
 
     /// A segment that counts shows that the path works.
     pub(super) fn note_sign_of_life(&mut self, now: Instant, index: usize) {
+        if self.subflows[index].health != PathHealth::Working {
+            let event = if self.subflows[index].tcb.is_all_acknowledged() {
+                PathEvent::HeardIdle
+            } else {
+                PathEvent::HeardWaiting
+            };
+            self.path_event(now, index, event);
+        }
         let subflow = &mut self.subflows[index];
-        subflow.stalled = false;
         subflow.unanswered_probes = 0;
         subflow.probed_since = None;
         if subflow.tcb.snd_wnd == 0 && subflow.tcb.waiting_since.is_some() {

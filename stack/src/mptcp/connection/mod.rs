@@ -9,10 +9,12 @@
 //! | `offer_again` | a second attempt at it, with the other version |
 //! | `first_data` | what the first data decides |
 //! | `join` | the MP_JOIN handshake |
-//! | `fallback` | from MPTCP back to plain TCP |
+//! | `resets` | MP_TCPRST: what we say with an RST, what the peer says, and which paths that closes |
+//! | `fallback` | when MPTCP is given up, and what that means for the bytes |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
 //! | `buffers` | how the buffers grow |
+//! | `health` | paths that stall, and those that are stale |
 //! | `liveness` | keepalive, probes, the time after which a silent peer is given up |
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
@@ -25,24 +27,28 @@ mod commands;
 mod establish;
 mod fallback;
 mod first_data;
+mod health;
 mod icmp;
 mod join;
 mod liveness;
 mod offer_again;
 mod paths;
 mod receive;
+mod resets;
 mod subflows;
 mod timeouts;
 mod transmit;
 
 pub use establish::first_window;
-pub use join::JoinRequest;
+pub use join::{JoinRefusal, JoinRequest};
 pub use receive::Answer as SegmentAnswer;
 pub use transmit::Interfaces;
 
+use join::CrossedJoin;
+
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
-use super::handshake::{Answer, FallingBack, Lesson, Offer, Protocol, Session};
+use super::handshake::{Answer, Lesson, Offer, Protocol, Session};
 use super::path_manager::{AddressBook, FullMesh, PathManager};
 use super::scheduler::{MinRtt, Scheduler};
 use super::state::{DataEvent, DataState};
@@ -53,7 +59,7 @@ use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::DataSeq;
 use crate::base::time::Instant;
-use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
 use crate::wire::packet::FourTuple;
@@ -89,11 +95,16 @@ pub enum Effect {
         remote: SocketAddr,
         /// The peer's id for the remote address.
         remote_id: AddressId,
+        /// As a backup.
+        backup: bool,
     },
     /// A peer's MP_JOIN was refused.
     JoinRefused,
     /// The answer to our SYN tells this of a peer and the path to it.
     Learnt(SocketAddr, Lesson),
+    /// A peer's MP_JOIN was refused as whoever is at this address did not prove that it has the
+    /// keys.
+    JoinUnproven(IpAddr),
     /// Something happened that is counted for the whole host.
     Counted(MptcpCounter),
 }
@@ -128,6 +139,8 @@ struct Deadlines {
     give_up: Option<Instant>,
     /// ADD_ADDR that were not echoed are sent again.
     announce: Option<Instant>,
+    /// MP_FAIL that was not answered is sent again, or nobody waits for the answer any more.
+    fail: Option<Instant>,
 }
 
 /// Data sent again because no DATA_ACK came.
@@ -171,6 +184,10 @@ pub struct Connection {
     probe_backoff: u32,
     /// Joins that failed since one succeeded.
     failed_joins: u32,
+    /// Joins that met one of the peer, to be tried again.
+    crossed: Vec<CrossedJoin>,
+    /// Paths that the peer has closed for good.
+    prohibited_paths: Vec<(IpAddr, SocketAddr)>,
     /// Our DATA_FIN is acknowledged: subflows are to be closed.
     close_subflows_wanted: bool,
     /// A subflow has closed: the list may be shortened.
@@ -279,6 +296,8 @@ impl Connection {
             data_backoff: 0,
             probe_backoff: 0,
             failed_joins: 0,
+            crossed: Vec::new(),
+            prohibited_paths: Vec::new(),
             close_subflows_wanted: false,
             prune_wanted: false,
             effects: VecDeque::new(),
@@ -326,7 +345,16 @@ impl Connection {
         ConnectionInfo {
             id: self.id,
             protocol: self.protocol_info(),
-            checksum: self.session().is_some_and(|session| session.checksum),
+            plain: match (self.protocol.sends_plain(), self.protocol.receives_plain()) {
+                (false, false) => PlainDirections::Neither,
+                (true, false) => PlainDirections::Sending,
+                (false, true) => PlainDirections::Receiving,
+                (true, true) => PlainDirections::Both,
+            },
+            checksum: self
+                .protocol
+                .session()
+                .is_some_and(|session| session.checksum),
             local: initial.local,
             remote: initial.remote,
             bytes_written: self.send.end(),
@@ -364,10 +392,15 @@ impl Connection {
             Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
             Protocol::Mptcp(session) if session.assumed => ConnectionProtocol::Negotiating,
             Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
+            Protocol::FallingBack(falling) if !self.is_plain() => {
+                ConnectionProtocol::Mptcp(falling.session.version)
+            }
             Protocol::FallingBack(_) | Protocol::Plain => ConnectionProtocol::Tcp,
         }
     }
 
+    /// MPTCP, in both directions and without any sign of its end. What concerns one direction asks
+    /// for [`Self::sending_session`] or [`Self::receiving_session`] instead.
     fn session(&self) -> Option<&Session> {
         match &self.protocol {
             Protocol::Mptcp(session) => Some(session),
@@ -388,8 +421,21 @@ impl Connection {
         }
     }
 
+    /// What we send is mapped, and waits for DATA_ACKs.
+    fn sending_session(&self) -> Option<&Session> {
+        let session = self.protocol.session();
+        session.filter(|_| self.protocol.sending().is_none())
+    }
+
+    /// The peer maps what it sends, as far as we know, and waits for DATA_ACKs.
+    fn receiving_session(&self) -> Option<&Session> {
+        let session = self.protocol.session();
+        session.filter(|_| self.protocol.acknowledges_data())
+    }
+
+    /// Plain TCP in both directions.
     fn is_plain(&self) -> bool {
-        matches!(self.protocol, Protocol::FallingBack(_) | Protocol::Plain)
+        self.protocol.sends_plain() && self.protocol.receives_plain()
     }
 
     fn version(&self) -> Option<Version> {
@@ -397,19 +443,15 @@ impl Connection {
             Protocol::Offered(offer) => Some(offer.version),
             Protocol::Answered(answer) => Some(answer.version),
             Protocol::Mptcp(session) => Some(session.version),
-            Protocol::FallingBack(_) | Protocol::Plain => None,
+            Protocol::FallingBack(falling) => Some(falling.session.version),
+            Protocol::Plain => None,
         }
     }
 
     /// What the options of a data segment are sized by: also while falling back, as the infinite
     /// mapping takes room.
     fn sizing_session(&self) -> Option<&Session> {
-        match &self.protocol {
-            Protocol::Mptcp(session) | Protocol::FallingBack(FallingBack { session, .. }) => {
-                Some(session)
-            }
-            Protocol::Offered(_) | Protocol::Answered(_) | Protocol::Plain => None,
-        }
+        self.protocol.session()
     }
 
     /// Position of a subflow; ids ascend.

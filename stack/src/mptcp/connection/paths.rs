@@ -86,6 +86,7 @@ impl Connection {
             deny_join_initial: session.deny_join_initial,
             addresses: &self.addresses,
             in_use: &in_use,
+            prohibited: &self.prohibited_paths,
             max_subflows: self.config.max_subflows,
         });
         for action in actions {
@@ -99,6 +100,7 @@ impl Connection {
                         local,
                         remote,
                         remote_id,
+                        backup: false,
                     });
                 }
                 PathAction::Announce(address) => self.announce(now, address),
@@ -214,8 +216,10 @@ impl Connection {
         let port = option
             .port
             .unwrap_or_else(|| self.subflows[index].tuple.remote.port());
-        self.addresses
-            .announce_remote(option.address_id, SocketAddr::new(option.address, port));
+        let announced = SocketAddr::new(option.address, port);
+        if self.addresses.announce_remote(option.address_id, announced) {
+            self.permit_paths_to(announced);
+        }
         self.update_paths_soon(now);
     }
 
@@ -238,7 +242,8 @@ impl Connection {
         self.signals.push_back(Signal { option, on });
     }
 
-    /// Marks a subflow as backup or regular and asks the peer for the same (RFC 6824 §3.3.8).
+    /// Asks the peer to treat a subflow as backup or as regular (RFC 6824 §3.3.8), and does so too
+    /// if the settings say so.
     pub fn set_backup(&mut self, id: SubflowId, backup: bool) -> bool {
         let Some(index) = self.position(id) else {
             return false;
@@ -248,9 +253,7 @@ impl Connection {
         {
             return false;
         }
-        let subflow = &mut self.subflows[index];
-        subflow.backup = backup;
-        subflow.ask_backup = backup;
+        self.subflows[index].prefer(backup, self.config.backup_binds_both);
         let prio = crate::wire::mptcp_option::MpPrio {
             backup,
             address_id: None,

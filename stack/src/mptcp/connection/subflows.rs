@@ -1,9 +1,13 @@
 //! Opening, losing and closing subflows, and sending their data elsewhere.
 
+use super::health::Moved;
 use super::{Connection, Effect};
 use crate::base::error::CloseReason;
 use crate::base::id::{InterfaceId, SubflowId};
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::{Duration, Instant};
+use crate::mptcp::fallback::Step;
+use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
@@ -54,7 +58,7 @@ impl Connection {
         others.into_iter().any(|(_, subflow)| subflow.is_usable())
     }
 
-    /// Forgets joins that came to nothing, and the oldest of many closed subflows. The initial one
+    /// Forgets joins that came to nothing without a word why, and the oldest of many closed subflows. The initial one
     /// stays: it names the connection.
     pub(super) fn prune_subflows(&mut self) {
         let mut closed = self
@@ -65,7 +69,8 @@ impl Connection {
         let mut first = true;
         self.subflows.retain(|subflow| {
             let initial = core::mem::take(&mut first);
-            let useless = !subflow.ever_established || closed > MAX_CLOSED_SUBFLOWS;
+            let silent = !subflow.ever_established && subflow.reset_reason.is_none();
+            let useless = silent || closed > MAX_CLOSED_SUBFLOWS;
             let forget = !initial && subflow.is_closed() && subflow.forgotten && useless;
             closed -= usize::from(forget);
             !forget
@@ -81,6 +86,12 @@ impl Connection {
 
     /// A valid RST arrived on a subflow.
     pub(super) fn reset_received(&mut self, now: Instant, index: usize, options: &TcpOptions) {
+        self.step(Step::ForgetFailure);
+        let failed = |option: &MptcpOption| matches!(option, MptcpOption::Fail(_));
+        if self.protocol.session().is_some() && options.mptcp.iter().any(failed) {
+            self.count(MptcpCounter::MpFailRx);
+        }
+        self.note_reset_reason(index, options);
         let fastclose = self.session().is_some_and(|session| {
             let key = session.local.key;
             options
@@ -105,9 +116,7 @@ impl Connection {
                 CloseReason::ResetByPeer
             };
             self.end(now, reason);
-        } else if alone && joining {
-            // A peer that answers a join with RST while no subflow is left does not know the
-            // connection any more.
+        } else if alone && joining && self.is_unknown_to_peer(index) {
             self.end(now, CloseReason::ResetByPeer);
         }
         self.subflow_closed(now, index);
@@ -120,20 +129,26 @@ impl Connection {
             return;
         }
         subflow.forgotten = true;
+        // What it held may come again on another subflow.
+        self.step(Step::ForgetFailure);
+        let subflow = &mut self.subflows[index];
         let (id, tuple, remote_id) = (subflow.id, subflow.tuple, subflow.remote_id);
+        let transient = subflow.end_is_transient;
         let failed_join = matches!(
             subflow.role,
             Role::Joining { .. } | Role::PreEstablished { .. }
         );
         self.prune_wanted = true;
         self.effects.push_back(Effect::SubflowClosed(id, tuple));
-        self.move_data_away(now, index);
+        self.move_data_away(now, index, Moved::All);
         let subflow = &mut self.subflows[index];
         subflow.sent.clear();
         subflow.received.clear();
         if failed_join {
             self.failed_joins += 1;
-            self.addresses.set_remote_failed_if_announced(remote_id);
+            if !transient {
+                self.addresses.set_remote_failed_if_announced(remote_id);
+            }
         }
         self.signals.retain(|signal| signal.on != Some(id));
         if self.closed.is_some() {
@@ -172,28 +187,6 @@ impl Connection {
         self.deadlines.paths.get_or_insert(now + pause);
     }
 
-    /// What this subflow carries and the peer has not at the data level goes to the others
-    /// (RFC 6824 §3.3.6). The subflow's own obligation stays.
-    pub(super) fn move_data_away(&mut self, now: Instant, index: usize) {
-        if self.session().is_none() {
-            return;
-        }
-        for mapping in self.subflows[index].sent.iter() {
-            self.send.reinject(mapping.range());
-        }
-        self.arm_data_timer(now);
-    }
-
-    /// The retransmission timer of a subflow expired: its path may be broken.
-    pub(super) fn subflow_timed_out(&mut self, now: Instant, index: usize) {
-        let others = self.has_other_usable(index);
-        let subflow = &mut self.subflows[index];
-        // Only the first timeout moves its data: what it has sent since then went nowhere else.
-        if others && subflow.is_established() && !core::mem::replace(&mut subflow.stalled, true) {
-            self.move_data_away(now, index);
-        }
-    }
-
     /// Closes one subflow in order.
     pub(super) fn close_one_subflow(&mut self, index: usize) {
         self.subflows[index].tcb.close();
@@ -224,11 +217,11 @@ impl Connection {
             subflow.link_up = up;
             let address = subflow.tuple.local.ip();
             if up {
-                subflow.stalled = false;
                 subflow.tcb.resume(now);
+                self.path_event(now, index, PathEvent::Retry);
             } else {
                 subflow.tcb.pause();
-                self.move_data_away(now, index);
+                self.move_data_away(now, index, Moved::Unacknowledged);
             }
             self.addresses.set_local_up(address, up);
             self.update_paths_soon(now);

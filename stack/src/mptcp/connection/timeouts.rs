@@ -3,8 +3,10 @@
 use super::join::MAX_JOIN_TRIES;
 use super::{Connection, DataRecovery};
 use crate::base::error::CloseReason;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
+use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::expiry::Expired;
 use crate::tcp::state::TcpState;
@@ -34,6 +36,8 @@ impl Connection {
             deadlines.paths,
             deadlines.give_up,
             deadlines.announce,
+            deadlines.fail,
+            self.crossed.iter().map(|join| join.at).min(),
         ];
         let subflows = self
             .subflows
@@ -49,7 +53,8 @@ impl Connection {
                 };
                 [subflow.tcb.timers.next(), third_ack]
             });
-        own.into_iter().chain(subflows).flatten().min()
+        let paths = (0..self.subflows.len()).filter_map(|index| self.path_deadline(index));
+        own.into_iter().chain(subflows).flatten().chain(paths).min()
     }
 
     /// Does what is due.
@@ -73,8 +78,12 @@ impl Connection {
         if take_due(&mut self.deadlines.paths, now) {
             self.update_paths(now);
         }
+        self.retry_crossed(now);
         if take_due(&mut self.deadlines.announce, now) {
             self.announce_again(now);
+        }
+        if take_due(&mut self.deadlines.fail, now) {
+            self.fail_timed_out(now);
         }
         if take_due(&mut self.deadlines.give_up, now) {
             let reason = if self.state.is_finished() {
@@ -93,6 +102,7 @@ impl Connection {
             Expired::GivenUp => self.give_up_subflow(now, index),
             Expired::TimeWaitOver => self.subflow_closed(now, index),
         }
+        self.handle_path_deadline(now, index);
         self.handle_third_ack_timeout(now, index);
         self.handle_keepalive_timeout(now, index);
     }
@@ -136,7 +146,12 @@ impl Connection {
     /// No DATA_ACK for a while, though subflows may have acknowledged: the head of the stream is
     /// sent again, wherever it fits (protocol reference 5.4).
     fn data_timed_out(&mut self, now: Instant) {
-        if self.session().is_none() || !self.send.is_outstanding() {
+        if self.sending_session().is_none() || !self.send.is_outstanding() {
+            return;
+        }
+        if self.protocol.receives_plain() && self.may_fall_back(0) {
+            // The peer has stopped mapping, and acknowledging too, as it seems.
+            self.stop_mapping(now);
             return;
         }
         let waited = self
@@ -150,7 +165,7 @@ impl Connection {
         self.data_backoff += 1;
         self.repeat_data_fin();
         let understood = self
-            .session()
+            .sending_session()
             .is_some_and(|session| session.data_acknowledged);
         if !understood && self.live_subflows() < 2 {
             // The peer may be about to fall back: the stream must stay that of its one subflow,
@@ -158,6 +173,7 @@ impl Connection {
             self.arm_data_timer(now);
             return;
         }
+        self.blame_carriers(now);
         self.data_recovery = Some(DataRecovery {
             until: self.send.next(),
             segments: 1,
@@ -180,7 +196,7 @@ impl Connection {
             subflow.owes_data_fin = true;
         }
         if self
-            .session()
+            .sending_session()
             .is_some_and(|session| self.owes_third_ack(session))
         {
             self.subflows[0].tcb.ack.require_now();
@@ -195,6 +211,9 @@ impl Connection {
         };
         if self.send.una() >= recovery.until {
             self.data_recovery = None;
+            for subflow in &mut self.subflows {
+                subflow.is_avoided = false;
+            }
             return;
         }
         recovery.segments = (recovery.segments * 2).min(MAX_RECOVERY_SEGMENTS);
@@ -203,7 +222,7 @@ impl Connection {
         let on_its_way = self
             .subflows
             .iter()
-            .any(|s| s.is_usable() && s.sent.carries(una));
+            .any(|s| s.is_usable() && s.sent.has_in_flight(una, s.tcb.snd_una));
         if !on_its_way {
             self.reinject_head(segments);
         }
@@ -217,12 +236,19 @@ impl Connection {
             .map(|subflow| subflow.tcb.mss)
             .max()
             .unwrap_or(536);
-        self.send.reinject(una..una + segments * mss as u64);
+        let again = una..una + segments * mss as u64;
+        for subflow in self.subflows.iter_mut().filter(|s| s.is_avoided) {
+            for mapping in subflow.sent.iter_mut() {
+                let range = mapping.range();
+                mapping.sent_elsewhere |= range.start < again.end && again.start < range.end;
+            }
+        }
+        self.send.reinject(again);
     }
 
     /// Starts the data-level timer if something is outstanding and it does not run.
     pub(super) fn arm_data_timer(&mut self, now: Instant) {
-        if self.session().is_none() || !self.send.is_outstanding() {
+        if self.sending_session().is_none() || !self.send.is_outstanding() {
             self.deadlines.data_retransmit = None;
             self.data_waiting_since = None;
             return;
@@ -266,7 +292,10 @@ impl Connection {
             }
             subflow.tcb.probe = true;
             subflow.unanswered_probes += 1;
-            subflow.stalled |= others && subflow.unanswered_probes > MAX_UNANSWERED_PROBES;
+            if others && subflow.unanswered_probes > MAX_UNANSWERED_PROBES {
+                self.path_event(now, index, PathEvent::TimedOut);
+            }
+            self.count(MptcpCounter::WinProbe);
         }
     }
 

@@ -219,9 +219,10 @@ fn data() {
                     data_fin,
                     checksum: session.checksum.then_some(0x1234),
                     announcement: Announcement::Dss,
+                    sent_elsewhere: false,
                 };
                 let (dsn, ack) = (DataSeq(u64::MAX - 3), DataSeq(1 << 40));
-                let option = announce(&session, &sent, ISS, dsn, ack);
+                let option = announce(&session, &sent, ISS, dsn, Some(ack));
                 let mut options = of_segment(&tcb, NOW);
                 assert_eq!(options.mptcp(&option), Ok(()));
                 let read = parsed(&options);

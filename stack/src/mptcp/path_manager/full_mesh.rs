@@ -59,7 +59,9 @@ fn next_pair(view: &PathView<'_>, used: &[(IpAddr, IpAddr)]) -> Option<PathActio
         {
             let pair = (local.address, remote.address.ip());
             let denied = view.deny_join_initial && remote.id.0 == 0;
-            if denied || pair.0.is_ipv4() != pair.1.is_ipv4() || used.contains(&pair) {
+            let prohibited = view.prohibited.contains(&(local.address, remote.address));
+            if denied || prohibited || pair.0.is_ipv4() != pair.1.is_ipv4() || used.contains(&pair)
+            {
                 continue;
             }
             let cost = uses(pair.0) + uses(pair.1);
@@ -99,6 +101,15 @@ mod tests {
     }
 
     fn view(book: &AddressBook, initiator: bool, max_subflows: usize) -> PathActions {
+        view_without(book, initiator, max_subflows, &[])
+    }
+
+    fn view_without(
+        book: &AddressBook,
+        initiator: bool,
+        max_subflows: usize,
+        prohibited: &[(IpAddr, SocketAddr)],
+    ) -> PathActions {
         let in_use = [PathInUse {
             local: local(0),
             remote: remote(0),
@@ -108,6 +119,7 @@ mod tests {
             deny_join_initial: false,
             addresses: book,
             in_use: &in_use,
+            prohibited,
             max_subflows,
         })
     }
@@ -125,6 +137,19 @@ mod tests {
     #[test]
     fn without_a_limit_it_is_a_full_mesh() {
         assert_eq!(view(&book(), true, 8).len(), 3);
+    }
+
+    #[test]
+    fn a_path_that_the_peer_has_closed_for_good_is_left_out() {
+        let prohibited = [(local(1), remote(1)), (local(0), remote(1))];
+        let open = PathAction::Open {
+            local: local(1),
+            remote: remote(0),
+            remote_id: AddressId(0),
+        };
+        let actions = view_without(&book(), true, 8, &prohibited);
+        assert_eq!(actions.as_slice(), [open]);
+        assert!(view_without(&book(), true, 1, &prohibited).is_empty());
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub struct PathView<'a> {
     pub addresses: &'a AddressBook,
     /// Subflows that are not closed.
     pub in_use: &'a [PathInUse],
+    /// Pairs of a local and a remote address on which the peer wants no subflow any more.
+    pub prohibited: &'a [(IpAddr, SocketAddr)],
     /// Subflows the connection may have.
     pub max_subflows: usize,
 }

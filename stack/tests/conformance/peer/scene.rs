@@ -416,6 +416,11 @@ impl Scene {
         self.connection = Some(connection);
     }
 
+    /// Where the stack listens, if it does.
+    pub(crate) fn listener(&self) -> Option<ListenerId> {
+        self.listener
+    }
+
     /// Takes a connection from the listener, if one waits.
     pub(crate) fn accept(&mut self) -> Option<ConnectionId> {
         let accepted = self.endpoint.accept(self.listener?)?;

@@ -1,11 +1,15 @@
 //! DSS and the bytes it maps: from a subflow's stream to the connection's.
 
-use super::Context;
+use super::{ArrivedPayload, Context};
 use crate::base::config::Version;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::Connection;
+use crate::mptcp::data_receive::Placed;
+use crate::mptcp::fallback::Receiving;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
+use crate::mptcp::path_health::PathEvent;
 use crate::tcp::receive::Arrival;
 use crate::wire::checksum::Sum;
 use crate::wire::mptcp_option::{CapableKeys, Dss, MpCapable, ResetReason, WireMapping, WireSeq};
@@ -20,17 +24,11 @@ impl Connection {
         index: usize,
         options: &TcpOptions,
         arrival: Arrival,
+        payload: ArrivedPayload,
         window: u64,
-        text_sum: Option<u16>,
     ) {
-        let first = arrival.text.first();
-        let context = Context {
-            now,
-            index,
-            window,
-            start: first.map_or(self.subflows[index].tcb.rcv_nxt, |&(ssn, _)| ssn),
-            has_text: first.is_some(),
-        };
+        let context = self.context(now, index, &arrival, payload, window);
+        self.check_first_data(context, options, &arrival);
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
         }
@@ -38,20 +36,56 @@ impl Connection {
             self.process_option(context, option);
         }
         if arrival.data_acked {
-            let subflow = &mut self.subflows[index];
-            subflow.sent.release_before(subflow.tcb.snd_una);
+            self.path_event(now, index, PathEvent::Progress);
+            self.release_mappings();
             // The keys on an acknowledgment of the peer's handshake show MPTCP as well as a DSS.
             let speaks_mptcp = options.dss.is_some() || !options.mptcp.is_empty();
-            self.check_first_acknowledgment(now, index, speaks_mptcp);
+            self.check_first_acknowledgment(context, speaks_mptcp);
         }
-        if self.is_plain() {
-            // What this segment's options said has ended MPTCP; its bytes count all the same.
-            self.deliver_plain(index, arrival);
+        if self.protocol.sends_plain() {
+            self.acknowledged_by_subflow(now, &arrival, window);
+        }
+        if self.subflows[index].reset_with.is_some() {
             return;
         }
-        self.process_text(now, index, arrival.text, text_sum);
-        if arrival.fin {
+        if self.protocol.receives_plain() {
+            // Perhaps since this segment's options; its bytes count all the same.
+            self.deliver_plain(now, index, arrival);
+            return;
+        }
+        let fin = arrival.fin;
+        self.process_text(context, arrival.text, payload.sum);
+        if !fin {
+            return;
+        }
+        if self.protocol.receiving().is_some() && !self.receive.is_finished() {
+            self.finished_without_mapping(context);
+            self.check_end_of_stream(index);
+        } else {
             self.subflow_finished_by_peer(index);
+        }
+    }
+
+    fn context(
+        &self,
+        now: Instant,
+        index: usize,
+        arrival: &Arrival,
+        payload: ArrivedPayload,
+        window: u64,
+    ) -> Context {
+        let tcb = &self.subflows[index].tcb;
+        let text: u64 = arrival.text.iter().map(|(_, text)| text.len() as u64).sum();
+        let end = tcb.rcv_nxt - u32::from(arrival.fin);
+        let first = arrival.text.first();
+        Context {
+            now,
+            index,
+            window,
+            start: first.map_or(end, |&(ssn, _)| ssn),
+            start_dsn: self.receive.dsn(tcb.bytes_received.wrapping_sub(text)),
+            has_text: first.is_some(),
+            payload,
         }
     }
 
@@ -67,11 +101,13 @@ impl Connection {
             self.update_paths_soon(now);
         }
         self.subflows[index].heard_dss = true;
-        if let Some(ack) = dss.data_ack {
+        if let Some(ack) = dss.data_ack
+            && self.sending_session().is_some()
+        {
             // The window is relative to the DATA_ACK of the same segment (RFC 6824 §3.3.4).
             let data_ack = ack.expand(self.send.dsn(self.send.una()));
             if self.send.acknowledge(data_ack, window) {
-                if let Some(session) = self.session_mut() {
+                if let Some(session) = self.protocol.session_mut() {
                     session.data_acknowledged = true;
                 }
                 self.data_progress(now);
@@ -87,23 +123,25 @@ impl Connection {
 
     fn process_mapping(&mut self, context: Context, wire: &WireMapping) {
         let Context { now, index, .. } = context;
-        let Some(session) = self.session_mut() else {
+        if wire.len == 0 {
+            self.infinite_mapping_received(context, wire);
+            return;
+        }
+        if self.receiving_session().is_none() {
+            return;
+        }
+        let Some(session) = self.protocol.session_mut() else {
             return;
         };
         if matches!(wire.dsn, WireSeq::Long(_)) {
             session.long_data_ack = true;
         }
-        let (checksum, version) = (session.checksum, session.version);
-        if wire.len == 0 {
-            // The infinite mapping; on an empty segment it means nothing (protocol 1.3).
-            if context.has_text && self.may_fall_back(index) {
-                self.fall_back(now);
-            }
+        if context.payload.len == 0 && !(wire.data_fin && wire.len == 1) {
+            // There is nothing that it could map (protocol reference 1.3).
             return;
         }
-        let unexpected = wire.checksum.is_some() && !checksum && version == Version::V1;
-        if unexpected || (checksum && wire.checksum.is_none()) {
-            // RFC 8684 §3.3 (and 6824 for a missing one): the subflow must be closed.
+        let checksum = session.checksum;
+        if !session.expects_checksum(wire.checksum) {
             self.reset_subflow(now, index, ResetReason::MptcpSpecific);
             return;
         }
@@ -130,9 +168,25 @@ impl Connection {
         self.add_mapping(context, mapping);
     }
 
+    /// A mapping must cover some of the segment that carries it. One that does not is not relied
+    /// on: it would let a peer, or whoever copies options from segment to segment, fill the list
+    /// with what never comes.
+    ///
+    /// RFC 6824 §3.3.4 also wants to see SSN - RCV.NXT <= DSN - DATA_ACK. For bytes that are in
+    /// order that says no more than that they are not old, which is looked at when they are placed.
+    /// For those ahead of a gap it does not hold when old data was sent again behind other: nothing
+    /// is refused for it, the windows of both levels bound what is held.
     fn add_mapping(&mut self, context: Context, mapping: NewMapping) {
+        let ArrivedPayload { start, len, .. } = context.payload;
+        if !mapping.covers_part_of(start, len) {
+            self.count(MptcpCounter::DssNoMatchTcp);
+            return;
+        }
+        self.note_order(context, mapping.ssn, mapping.dsn);
         let subflow = &mut self.subflows[context.index];
         if subflow.received.add(mapping, context.start).is_err() {
+            self.count(MptcpCounter::DssNotMatching);
+            self.count(MptcpCounter::DssCorruptionReset);
             self.reset_subflow(context.now, context.index, ResetReason::MptcpSpecific);
         }
     }
@@ -148,21 +202,17 @@ impl Connection {
         };
         // It maps no more than 65535 bytes from the first on: later it is a copy of the past.
         let past = self.subflows[0].tcb.bytes_received > u64::from(u16::MAX);
-        let Some(session) = self.session_mut() else {
+        if past || self.receiving_session().is_none() {
+            return;
+        }
+        let Some(session) = self.protocol.session_mut() else {
             return;
         };
-        if context.index != 0 || session.version != Version::V1 || past {
+        if context.index != 0 || session.version != Version::V1 {
             return;
         }
-        if checksum.is_some() != session.checksum {
-            // RFC 8684 §3.3: as with a DSS.
-            self.reset_subflow(context.now, 0, ResetReason::MptcpSpecific);
-            return;
-        }
-        if data_len == 0 {
-            if context.has_text && self.may_fall_back(0) {
-                self.fall_back(context.now);
-            }
+        if !session.expects_checksum(checksum) {
+            self.reset_subflow(context.now, context.index, ResetReason::MptcpSpecific);
             return;
         }
         session.long_data_ack = true;
@@ -187,33 +237,42 @@ impl Connection {
 
     fn process_text(
         &mut self,
-        now: Instant,
-        index: usize,
+        context: Context,
         text: SmallVec<[(SeqNum, Bytes); 2]>,
         mut sum: Option<u16>,
     ) {
-        if text.is_empty() {
+        let Context { now, index, .. } = context;
+        if matches!(self.protocol.receiving(), Some(Receiving::Failed(_))) {
+            self.hold(context, text);
+            return;
+        }
+        let received = &mut self.subflows[index].received;
+        if text.is_empty() && !received.has_unmapped() {
             return;
         }
         let mut mapped = Mapped::new();
-        let subflow = &mut self.subflows[index];
-        let mut result = Ok(());
+        let mut result = received.map_waiting(&mut mapped);
         for (ssn, bytes) in text {
-            result = subflow.received.map(ssn, bytes, sum.take(), &mut mapped);
             if result.is_err() {
-                break;
+                received.hold(ssn, bytes);
+            } else {
+                result = received.map(ssn, bytes, sum.take(), &mut mapped);
             }
         }
-        let fin = subflow.received.take_fin();
+        let fin = received.take_fin();
         self.insert_mapped(index, mapped);
         if let Some(fin) = fin {
             self.receive.finish_at(fin);
         }
         match result {
-            Ok(()) => self.check_unmapped(now, index),
-            Err(MappingError::Checksum(dsn)) => self.checksum_failed(now, index, dsn),
-            Err(MappingError::Conflict | MappingError::Unmapped) => {
+            Ok(()) => self.check_unmapped(context),
+            Err(MappingError::Checksum(dsn)) => self.checksum_failed(context, dsn),
+            Err(MappingError::Conflict) => {
                 self.reset_subflow(now, index, ResetReason::MptcpSpecific);
+            }
+            Err(MappingError::Unmapped) => {
+                self.count(MptcpCounter::DssCorruptionReset);
+                self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
             }
         }
         self.check_end_of_stream(index);
@@ -224,7 +283,12 @@ impl Connection {
         let mut inserted = 0;
         for (dsn, bytes) in mapped {
             inserted += bytes.len() as u64;
-            self.receive.insert(dsn, bytes);
+            match self.receive.place_bytes(dsn, bytes) {
+                Placed::InOrder => {}
+                Placed::Ahead { at_end, joined } => self.count_ahead(at_end, joined),
+                Placed::Duplicate => self.count(MptcpCounter::DuplicateData),
+                Placed::Refused => self.count(MptcpCounter::NoDssInWindow),
+            }
         }
         let advanced = self.receive.rcv_nxt().distance_from(before).unsigned_abs();
         if advanced > 0 {
@@ -233,6 +297,24 @@ impl Connection {
         if advanced > inserted {
             // It filled a gap at the data level: the sender may be waiting for that.
             self.subflows[index].tcb.ack.require_now();
+        }
+    }
+
+    /// Bytes that wait for a mapping, or for the rest of one, on all subflows together: a window
+    /// of them is the most that is held (RFC 6824 §3.3.1), beside what waits at the data level.
+    pub(in crate::mptcp::connection) fn waiting_len(&self) -> usize {
+        let waiting = self.subflows.iter().map(|s| s.received.waiting_len());
+        waiting.sum()
+    }
+
+    fn count_ahead(&mut self, at_end: bool, joined: bool) {
+        self.count(if at_end {
+            MptcpCounter::OfoQueueTail
+        } else {
+            MptcpCounter::OfoQueue
+        });
+        if joined {
+            self.count(MptcpCounter::OfoMerge);
         }
     }
 }

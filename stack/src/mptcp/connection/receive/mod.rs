@@ -8,12 +8,15 @@
 mod mapped;
 
 use super::Connection;
+use super::fallback::Anchor;
 use crate::base::config::Version;
 use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
-use crate::base::seq::SeqNum;
+use crate::base::num::saturating_u32;
+use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
+use crate::mptcp::handshake::Protocol;
 use crate::mptcp::state::DataEvent;
 use crate::tcp::receive::{Arrival, Verdict, receive};
 use crate::tcp::state::TcpState;
@@ -36,16 +39,42 @@ pub enum Answer {
 
 /// Where and how a segment came.
 #[derive(Clone, Copy, Debug)]
-struct Context {
-    now: Instant,
+pub(super) struct Context {
+    pub(super) now: Instant,
     /// Position of the subflow.
-    index: usize,
+    pub(super) index: usize,
     /// The window it announces, in bytes.
     window: u64,
     /// Sequence number of its first new byte, or RCV.NXT.
-    start: SeqNum,
+    pub(super) start: SeqNum,
+    /// The DSN of that byte if the subflow is the initial one and has carried the whole stream.
+    start_dsn: DataSeq,
     /// It brought in-order bytes.
-    has_text: bool,
+    pub(super) has_text: bool,
+    /// Its payload.
+    payload: ArrivedPayload,
+}
+
+impl Context {
+    /// How places on the initial subflow and in the stream belong together as long as it is the
+    /// only one, and nothing was sent twice on it.
+    pub(super) fn in_line(self) -> Anchor {
+        Anchor {
+            ssn: self.start,
+            dsn: self.start_dsn,
+        }
+    }
+}
+
+/// The payload of a segment as it came, before anything was cut off.
+#[derive(Clone, Copy, Debug)]
+struct ArrivedPayload {
+    /// Sequence number of its first byte.
+    start: SeqNum,
+    /// Its length.
+    len: u32,
+    /// Its sum, where that is known and nothing was cut off.
+    sum: Option<u16>,
 }
 
 impl Connection {
@@ -60,14 +89,26 @@ impl Connection {
         if let Some(version) = self.wants_to_offer_again(index, &segment) {
             return Answer::OfferAgain(version);
         }
+        if self.is_crossing(index, &segment) {
+            self.join_crossed(now, index);
+            return Answer::Reset;
+        }
         self.drop_unmappable(index, &mut segment);
+        if segment.flags.syn {
+            // RFC 6824 §3.3: a DSS has no place there.
+            segment.options.dss = None;
+        }
+        let payload_start = segment.seq + u32::from(segment.flags.syn);
         let payload_len = segment.payload.len();
         let timestamps = segment.options.timestamps;
         let window = self.scaled_window(index, &segment);
         let arrival = receive(&mut self.subflows[index].tcb, now, &mut segment);
         match arrival.verdict {
             Verdict::Accepted => {}
-            Verdict::Dropped => return Answer::None,
+            Verdict::Dropped => {
+                self.repeat_third_ack(index, &segment);
+                return Answer::None;
+            }
             Verdict::AnswerWithReset => return Answer::Reset,
             Verdict::Reset => {
                 self.reset_received(now, index, &segment.options);
@@ -82,10 +123,9 @@ impl Connection {
         } else if segment.flags.syn {
             self.check_simultaneous_open(index);
         } else {
-            self.check_pre_established(index);
+            self.check_pre_established(index, segment.ack);
         }
-        self.check_first_data(now, index, &segment.options, &arrival);
-        if self.is_plain() {
+        if matches!(self.protocol, Protocol::Plain) {
             self.process_plain(now, index, arrival, window);
         } else if !self.subflows[index].is_closed() && self.subflows[index].reset_with.is_none() {
             let text_sum = segment.payload_sum.filter(|_| {
@@ -94,7 +134,12 @@ impl Connection {
                     .first()
                     .is_some_and(|(_, text)| text.len() == payload_len)
             });
-            self.process_mptcp(now, index, &segment.options, arrival, window, text_sum);
+            let payload = ArrivedPayload {
+                start: payload_start,
+                len: saturating_u32(payload_len),
+                sum: text_sum,
+            };
+            self.process_mptcp(now, index, &segment.options, arrival, payload, window);
         }
         if payload_len > 0 {
             self.measure_receiving(now, index, timestamps);
@@ -133,29 +178,28 @@ impl Connection {
         if index != 0 {
             return;
         }
+        self.acknowledged_by_subflow(now, &arrival, window);
+        self.deliver_plain(now, index, arrival);
+    }
+
+    /// What the subflow's acknowledgment says about data without mappings.
+    fn acknowledged_by_subflow(&mut self, now: Instant, arrival: &Arrival, window: u64) {
         let tcb = &self.subflows[0].tcb;
         let acked = tcb.bytes_acked + u64::from(arrival.delivered.fin);
         if self.send.acknowledge_offset(acked, window) {
             self.data_progress(now);
         }
         self.check_fallback_announced();
-        self.deliver_plain(index, arrival);
     }
 
-    fn deliver_plain(&mut self, index: usize, arrival: Arrival) {
+    fn deliver_plain(&mut self, now: Instant, index: usize, arrival: Arrival) {
         for (_, bytes) in arrival.text {
-            self.deliver_in_order(bytes);
+            self.deliver_unmapped(now, bytes);
         }
         if arrival.fin {
             self.receive.finish_at(self.receive.rcv_nxt());
         }
         self.check_end_of_stream(index);
-    }
-
-    fn deliver_in_order(&mut self, bytes: Bytes) {
-        if self.receive.insert(self.receive.rcv_nxt(), bytes) {
-            self.wake_reader();
-        }
     }
 
     fn process_option(&mut self, context: Context, option: &MptcpOption) {
@@ -177,8 +221,8 @@ impl Connection {
                     self.closed_by_fastclose(now);
                 }
             }
-            MptcpOption::Fail(_)
-            | MptcpOption::Join(MpJoin::Syn { .. } | MpJoin::SynAck { .. })
+            MptcpOption::Fail(dsn) => self.fail_received(context, *dsn),
+            MptcpOption::Join(MpJoin::Syn { .. } | MpJoin::SynAck { .. })
             | MptcpOption::Dss(_)
             | MptcpOption::TcpRst(_) => {}
         }
@@ -213,6 +257,7 @@ impl Connection {
         self.data_waiting_since = None;
         self.deadlines.data_retransmit = None;
         self.continue_data_recovery();
+        self.release_mappings();
         self.arm_data_timer(now);
         self.wake_writer();
         self.check_fin_acknowledged();

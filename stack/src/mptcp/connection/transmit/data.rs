@@ -2,15 +2,18 @@
 
 use super::Interfaces;
 use crate::base::config::Version;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::num::saturating_u16;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side};
 use crate::mptcp::data_send::{Chunk, Offer};
 use crate::mptcp::mapping::{Announcement, SentMapping};
-use crate::mptcp::outgoing_options::{announce, max_payload, of_segment};
+use crate::mptcp::outgoing_options::{announce, data_ack, max_payload, of_segment};
 use crate::mptcp::scheduler::Candidate;
 use crate::mptcp::subflow::Subflow;
+use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
+use crate::wire::mptcp_option::Dss;
 use crate::wire::packet::Transmit;
 use crate::wire::tcp_option::OptionWriter;
 use smallvec::SmallVec;
@@ -51,8 +54,13 @@ impl Connection {
             }
             None => self.send.next_chunk(offer)?,
         };
-        if reinjection && let Some(session) = self.session_mut() {
-            session.multipath = true;
+        if reinjection {
+            if let Some(session) = self.protocol.session_mut() {
+                session.multipath = true;
+            }
+            for _ in 0..chunk.len.div_ceil(segment) {
+                self.count(MptcpCounter::MptcpRetrans);
+            }
         }
         Some(self.send_chunk(now, index, chunk, segment, interfaces))
     }
@@ -78,7 +86,9 @@ impl Connection {
     /// mapping's length has 16 bits). With checksums the receiver has to wait for a whole mapping,
     /// so they stay one segment long.
     fn room_at_once(&self, segment: usize, room: usize, offload: Option<u16>) -> usize {
-        let checksum = self.session().is_some_and(|session| session.checksum);
+        let checksum = self
+            .sending_session()
+            .is_some_and(|session| session.checksum);
         let limit = match offload {
             Some(limit) if !checksum => usize::from(limit).max(segment),
             Some(_) | None => segment,
@@ -88,12 +98,16 @@ impl Connection {
 
     /// The subflows that could take a segment; backups only if no regular one works at all.
     fn candidates(&self, now: Instant) -> SmallVec<[Candidate; 8]> {
-        let session = self.session();
-        if session.is_none() && !self.is_plain() {
+        if self.sending_session().is_none() && !self.protocol.sends_plain() {
             return SmallVec::new();
         }
-        let usable = || self.subflows.iter().filter(|subflow| subflow.is_usable());
-        let any_regular = usable().any(|subflow| !subflow.backup);
+        let repairs = self.data_recovery.is_some() && self.send.has_reinjection();
+        let usable = || {
+            let elsewhere = repairs && self.has_other_for_repair();
+            let usable = self.subflows.iter().filter(|subflow| subflow.is_usable());
+            usable.filter(move |subflow| !(elsewhere && subflow.is_avoided))
+        };
+        let any_regular = usable().any(|subflow| !subflow.is_backup());
         let candidate = |subflow: &Subflow| {
             let tcb = &subflow.tcb;
             let room = tcb.room_for_data(now);
@@ -103,14 +117,23 @@ impl Connection {
             let enough = room >= segment
                 || (tcb.is_all_acknowledged()
                     && self.send.may_use_small_room(room, tcb.max_snd_wnd));
-            (enough && (!subflow.backup || !any_regular)).then(|| Candidate {
+            (enough && (!subflow.is_backup() || !any_regular)).then(|| Candidate {
                 id: subflow.id,
                 srtt: tcb.rtt.srtt(),
-                backup: subflow.backup,
+                backup: subflow.is_backup(),
                 room,
             })
         };
         usable().filter_map(candidate).collect()
+    }
+
+    /// What got no DATA_ACK in time goes to a subflow that has not carried it, if there is one
+    /// (protocol reference 5.1). A backup counts once that has not helped.
+    fn has_other_for_repair(&self) -> bool {
+        let patience = self.data_backoff <= 1;
+        self.subflows.iter().any(|subflow| {
+            subflow.is_usable() && !subflow.is_avoided && !(patience && subflow.backup)
+        })
     }
 
     fn send_chunk(
@@ -129,7 +152,7 @@ impl Connection {
             last,
         } = chunk;
         let sum = self
-            .session()
+            .sending_session()
             .is_some_and(|s| s.checksum)
             .then(|| Sum::of_pieces(payload.iter().map(AsRef::as_ref)));
         let mapping = self.make_mapping(index, offset, len, data_fin, sum);
@@ -144,8 +167,9 @@ impl Connection {
                 self.send.fin_sent();
             }
             self.add_mapping_option(&mut options, index, &mapping);
+        } else {
+            self.add_infinite_mapping(&mut options, &outgoing);
         }
-        self.add_infinite_mapping(&mut options, &outgoing);
         self.probe_backoff = 0;
         self.arm_data_timer(now);
         let segment_size = (len > segment).then(|| saturating_u16(segment));
@@ -168,7 +192,7 @@ impl Connection {
         data_fin: bool,
         sum: Option<Sum>,
     ) -> Option<SentMapping> {
-        let session = self.session()?;
+        let session = self.sending_session()?;
         let tcb = &self.subflows[index].tcb;
         let first_data = session.version == Version::V1
             && self.side == Side::Initiator
@@ -199,22 +223,38 @@ impl Connection {
             data_fin,
             checksum,
             announcement,
+            sent_elsewhere: false,
         })
     }
 
+    /// The mapping of bytes that were sent with it: it goes with them again, also if what follows
+    /// them has none any more.
     pub(super) fn add_mapping_option(
         &self,
         options: &mut OptionWriter,
         index: usize,
         mapping: &SentMapping,
     ) {
-        let Some(session) = self.session() else {
+        let Some(session) = self.protocol.session() else {
             return;
         };
         let dsn = self.send.dsn(mapping.offset);
         let iss = self.subflows[index].tcb.iss;
-        let ack = self.receive.data_ack();
+        let ack = self.receiving_session().map(|_| self.receive.data_ack());
         // The payload was sized so that this fits.
         let _ = options.mptcp(&announce(session, mapping, iss, dsn, ack));
+    }
+
+    /// What data without a mapping says: the infinite mapping, where it is due, and a DATA_ACK for a
+    /// peer that maps what it sends.
+    pub(super) fn add_infinite_mapping(&mut self, options: &mut OptionWriter, outgoing: &Outgoing) {
+        let mapping = self.infinite_mapping_for(outgoing);
+        let data_ack = self
+            .receiving_session()
+            .map(|session| data_ack(session, self.receive.data_ack()));
+        if mapping.is_some() || data_ack.is_some() {
+            // The payload was sized so that this fits.
+            let _ = options.dss(&Dss { data_ack, mapping });
+        }
     }
 }

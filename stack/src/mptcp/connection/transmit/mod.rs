@@ -13,6 +13,7 @@ use super::Connection;
 use crate::base::config::{InterfaceConfig, Version};
 use crate::base::error::CloseReason;
 use crate::base::id::InterfaceId;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::handshake::Protocol;
 use crate::mptcp::outgoing_options::{data_options_len, max_payload, of_segment, of_syn};
@@ -106,10 +107,7 @@ impl Connection {
         outgoing: Outgoing,
         interfaces: &impl Interfaces,
     ) -> Transmit {
-        let mut options = self.options_of_retransmission(now, index, &outgoing);
-        if outgoing.len > 0 {
-            self.add_infinite_mapping(&mut options, &outgoing);
-        }
+        let options = self.options_of_retransmission(now, index, &outgoing);
         self.emit(index, outgoing, &options, None, interfaces)
     }
 
@@ -180,7 +178,7 @@ impl Connection {
     }
 
     fn options_of_retransmission(
-        &self,
+        &mut self,
         now: Instant,
         index: usize,
         outgoing: &Outgoing,
@@ -194,8 +192,10 @@ impl Connection {
         if outgoing.len == 0 {
             self.add_acknowledgment(&mut options, index);
         } else if let Some(mapping) = subflow.sent.find(outgoing.seq) {
-            // On plain TCP there is none, and SACK blocks have no room beside a full payload.
+            // SACK blocks have no room beside a full payload.
             self.add_mapping_option(&mut options, index, mapping);
+        } else {
+            self.add_infinite_mapping(&mut options, outgoing);
         }
         options
     }
@@ -228,6 +228,13 @@ impl Connection {
         let outgoing = self.subflows[index].tcb.reset();
         // RFC 7323 §3.2 leaves timestamps off an RST.
         let mut options = OptionWriter::new();
+        if let Some(dsn) = self.subflows[index].failed_at
+            && self.session().is_some()
+        {
+            // RFC 6824 §3.6: also in version 0 on the RST itself.
+            let _ = options.mptcp(&MptcpOption::Fail(dsn));
+            self.count(MptcpCounter::MpFailTx);
+        }
         let aborted = self
             .closed
             .is_some_and(|reason| reason != CloseReason::Finished);
@@ -237,8 +244,10 @@ impl Connection {
             if aborted && self.state == DataState::Closed {
                 let _ = options.mptcp(&MptcpOption::Fastclose(session.remote.key));
             }
-            if let Some(reason) = self.subflows[index].reset_with {
-                let _ = options.mptcp(&MptcpOption::TcpRst(reason));
+            if let Some(reason) = self.subflows[index].reset_with
+                && options.mptcp(&MptcpOption::TcpRst(reason)).is_ok()
+            {
+                self.count(MptcpCounter::MpRstTx);
             }
         }
         let transmit = self.emit(index, outgoing, &options, None, interfaces);

@@ -2,10 +2,13 @@
 
 use super::Interfaces;
 use crate::base::config::Version;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Connection, Side, Signal};
+use crate::mptcp::fallback::Step;
 use crate::mptcp::handshake::Session;
 use crate::mptcp::outgoing_options::{complete_acknowledgment, data_ack, of_segment, of_signal};
+use crate::mptcp::path_health::PathHealth;
 use crate::mptcp::subflow::Role;
 use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
@@ -14,9 +17,9 @@ use crate::wire::packet::Transmit;
 use crate::wire::tcp_option::OptionWriter;
 
 impl Connection {
-    /// On plain TCP the FIN follows the last byte.
+    /// Without mappings the FIN follows the last byte.
     pub(super) fn poll_plain_fin(&mut self) {
-        if self.is_plain() && self.send.is_fin_due() {
+        if self.protocol.sends_plain() && self.send.is_fin_due() {
             self.send.fin_sent();
             self.close_one_subflow(0);
         }
@@ -25,7 +28,7 @@ impl Connection {
     /// A subflow that was asked to close must not take data with it that is not acknowledged at
     /// the data level, while it is the only one (RFC 6824 §3.3.3).
     pub(super) fn may_close(&self, index: usize) -> bool {
-        self.session().is_none()
+        self.sending_session().is_none()
             || !self.send.is_outstanding()
             || self
                 .subflows
@@ -42,7 +45,7 @@ impl Connection {
         interfaces: &impl Interfaces,
     ) -> Option<Transmit> {
         let due = self.send.is_fin_due() || self.subflows[index].owes_data_fin;
-        let session = self.session()?;
+        let session = self.sending_session()?;
         if !due || !self.subflows[index].is_usable() {
             return None;
         }
@@ -57,7 +60,7 @@ impl Connection {
             data_fin: true,
         };
         let dss = Dss {
-            data_ack: Some(data_ack(session, self.receive.data_ack())),
+            data_ack: self.data_ack_wanted(),
             mapping: Some(mapping),
         };
         let mut options = of_segment(&self.subflows[index].tcb, now);
@@ -87,9 +90,12 @@ impl Connection {
                 id == subflow.id
                     && (subflow.can_signal() || ended && subflow.tcb.state.is_synchronized())
             }
-            None => subflow.can_signal() && !subflow.stalled,
+            None => subflow.can_signal() && subflow.health == PathHealth::Working,
         })?;
         let signal = self.signals.remove(position)?;
+        if matches!(signal.option, MptcpOption::Fail(_)) {
+            self.count(MptcpCounter::MpFailTx);
+        }
         let (mut options, rest) = of_signal(&self.subflows[index].tcb, now, &signal.option);
         if let Some(option) = rest {
             self.signals.insert(position, Signal { option, ..signal });
@@ -134,7 +140,17 @@ impl Connection {
         interfaces: &impl Interfaces,
     ) -> Transmit {
         let mut options = of_segment(&self.subflows[index].tcb, now);
+        // A gap is told first: there is no room for both.
+        if self.subflows[index].tcb.sack_report.is_empty()
+            && let Some(fail) = self.fail_option()
+            && options.mptcp(&fail).is_ok()
+        {
+            self.count(MptcpCounter::MpFailTx);
+        }
         self.add_acknowledgment(&mut options, index);
+        if self.infinite_answer().is_some() {
+            self.step(Step::Answered);
+        }
         self.subflows[index].tcb.ack.goes_bare();
         self.emit(index, outgoing, &options, None, interfaces)
     }
@@ -146,19 +162,21 @@ impl Connection {
     }
 
     fn acknowledgment_option(&self, index: usize) -> Option<MptcpOption> {
-        let session = self.session().filter(|session| !session.assumed)?;
-        match &self.subflows[index].role {
-            Role::PreEstablished { hmac, .. } => Some(MptcpOption::Join(MpJoin::Ack {
+        let keys = self
+            .session()
+            .filter(|session| self.owes_third_ack(session));
+        match (&self.subflows[index].role, keys) {
+            (Role::PreEstablished { hmac, .. }, _) => Some(MptcpOption::Join(MpJoin::Ack {
                 hmac: hmac.for_ack(),
             })),
             // Until the peer was heard with a DSS its view is unknown: the keys go on every
             // acknowledgment, as the third packet may have been lost.
-            Role::Initial if self.owes_third_ack(session) => {
-                Some(MptcpOption::Capable(session.third_ack()))
-            }
+            (Role::Initial, Some(session)) => Some(MptcpOption::Capable(session.third_ack())),
             // The peer has not joined yet: what goes out here answers a stray segment.
-            Role::Joining { .. } | Role::Answering { .. } => None,
-            Role::Initial | Role::Joined => Some(MptcpOption::Dss(self.data_ack_option(session))),
+            (Role::Joining { .. } | Role::Answering { .. }, _) => None,
+            (Role::Initial, None) | (Role::Joined, _) => {
+                self.acknowledgment_dss().map(MptcpOption::Dss)
+            }
         }
     }
 
@@ -168,14 +186,22 @@ impl Connection {
 
     /// False if it has no room.
     fn add_data_ack(&self, options: &mut OptionWriter) -> bool {
-        self.session()
-            .is_none_or(|session| options.dss(&self.data_ack_option(session)).is_ok())
+        self.acknowledgment_dss()
+            .is_none_or(|dss| options.dss(&dss).is_ok())
     }
 
-    fn data_ack_option(&self, session: &Session) -> Dss {
-        Dss {
-            data_ack: Some(data_ack(session, self.receive.data_ack())),
-            mapping: None,
-        }
+    /// A DATA_ACK for a peer that maps what it sends, and the infinite mapping for one that asks.
+    fn acknowledgment_dss(&self) -> Option<Dss> {
+        let dss = Dss {
+            data_ack: self.data_ack_wanted(),
+            mapping: self.infinite_answer(),
+        };
+        (dss.data_ack.is_some() || dss.mapping.is_some()).then_some(dss)
+    }
+
+    /// The DATA_ACK, unless the peer has stopped mapping what it sends.
+    fn data_ack_wanted(&self) -> Option<WireSeq> {
+        let session = self.receiving_session().filter(|s| !s.assumed)?;
+        Some(data_ack(session, self.receive.data_ack()))
     }
 }
