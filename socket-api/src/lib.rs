@@ -63,10 +63,11 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use stack::{Stack, StackBuilder};
 pub use stream::MptcpStream;
 pub use umptcp_stack::{
-    AbortError, AddressId, ChecksumPolicy, CloseReason, CongestionAlgorithm, ConnectError,
-    ConnectionConfig, ConnectionId, ConnectionInfo, ConnectionProtocol, EcnPolicy, EndpointConfig,
-    EndpointStats, FailedJoinLimits, FastcloseMethod, InterfaceId, JoinPorts, ListenError,
-    MpTcpRst, MptcpCounter, MptcpCounters, NetworkError, ReadError, ResetReason, SubflowError,
+    AbortError, AcceptVersions, AddressId, BlackHole, ChecksumPolicy, CloseReason,
+    CongestionAlgorithm, ConnectError, ConnectionConfig, ConnectionId, ConnectionInfo,
+    ConnectionProtocol, EcnPolicy, EndpointConfig, EndpointStats, FailedJoinLimits,
+    FastcloseMethod, InterfaceId, JoinPorts, ListenError, MpTcpRst, MptcpCounter, MptcpCounters,
+    NetworkError, OtherVersion, PeerKnowledge, PeerVersions, ReadError, ResetReason, SubflowError,
     SubflowId, SubflowInfo, SynCookies, Transmit, Version, WriteError,
 };
 

@@ -18,6 +18,7 @@ mod plain_tcp;
 mod regressions;
 mod sequence_numbers;
 mod transfers;
+mod versions;
 
 use std::time::Duration;
 use umptcp_lab::link::LinkConfig;

@@ -36,6 +36,7 @@ impl Connection {
             self.closed_by_fastclose(now);
             return;
         }
+        self.check_first_data(context, options, &arrival);
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
         }

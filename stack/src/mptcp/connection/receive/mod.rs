@@ -135,13 +135,12 @@ impl Connection {
                 first.is_some_and(|(_, text)| text.len() == payload_len)
             }),
         };
-        let context = self.context(now, index, &arrival, payload, window);
-        self.check_first_data(context, &segment.options, &arrival);
         if self.waits_for_fastclose_on(index) {
             self.process_in_fastclose_wait(now, &segment.options);
         } else if matches!(self.protocol, Protocol::Plain) {
             self.process_plain(now, index, arrival, window);
         } else if !self.subflows[index].is_closed() && self.subflows[index].reset_with.is_none() {
+            let context = self.context(now, index, &arrival, payload, window);
             self.process_mptcp(context, &segment.options, arrival);
         }
         if payload_len > 0 {

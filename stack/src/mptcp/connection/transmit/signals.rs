@@ -258,9 +258,7 @@ impl Connection {
 
     /// The DATA_ACK, unless the peer has stopped mapping what it sends.
     fn data_ack_wanted(&self) -> Option<WireSeq> {
-        let session = self
-            .receiving_session()
-            .filter(|session| !session.assumed)?;
+        let session = self.receiving_session().filter(|s| !s.assumed)?;
         Some(data_ack(session, self.receive.data_ack()))
     }
 }
