@@ -1,6 +1,6 @@
 //! What the suites share: runs of scenarios and what every run has to satisfy, private networks,
-//! bytes to send, goodput in virtual and in real time, captures read back, and the rule about
-//! skipping.
+//! bytes to send, goodput in virtual and in real time, captures read back, the protocol statements
+//! that tests carry, and the rule about skipping.
 
 pub mod compare;
 pub mod flow;
@@ -8,4 +8,5 @@ pub mod goodput;
 pub mod privilege;
 pub mod run;
 pub mod smoltcp_host;
+pub mod statements;
 pub mod tshark;

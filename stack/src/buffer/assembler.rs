@@ -3,6 +3,36 @@
 use bytes::{Buf as _, Bytes};
 use std::collections::BTreeMap;
 
+/// Payloads up to this size are copied when they have to wait: a small slice would pin the whole
+/// read buffer it came in.
+const COMPACT_BELOW: usize = 512;
+/// Pieces that are held whatever their size.
+const FREE_PIECES: usize = 4096;
+/// Beyond that, one more for each so many bytes held. A piece costs memory of its own: a peer must
+/// not make us spend many times what it sends by sending it in crumbs out of order.
+const BYTES_PER_PIECE: usize = 256;
+
+/// The bytes in a buffer of their own, if it is worth it.
+#[must_use]
+pub fn compact(bytes: Bytes) -> Bytes {
+    if bytes.len() < COMPACT_BELOW {
+        Bytes::copy_from_slice(&bytes)
+    } else {
+        bytes
+    }
+}
+
+/// What became of bytes that came ahead of a gap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// How many of them were new.
+    pub bytes: usize,
+    /// Nothing that is held lies behind them.
+    pub at_end: bool,
+    /// They touch or overlap something that was held.
+    pub joined: bool,
+}
+
 /// Holds what arrived ahead of a gap until the gap is filled.
 ///
 /// The first copy of a byte wins: later copies are dropped unread, so that a second, different
@@ -53,20 +83,28 @@ impl Assembler {
         fits
     }
 
-    /// Stores the parts of `bytes` that are new; returns how many bytes those are.
-    pub fn insert(&mut self, mut offset: u64, mut bytes: Bytes) -> usize {
+    /// There is room for bytes ahead of a gap. What is next is always taken.
+    #[must_use]
+    pub fn has_room_ahead(&self) -> bool {
+        self.segments.len() < FREE_PIECES + self.buffered / BYTES_PER_PIECE
+    }
+
+    /// Stores the parts of `bytes` that are new.
+    pub fn insert(&mut self, mut offset: u64, mut bytes: Bytes) -> Stored {
         if let Some(old) = self.next.checked_sub(offset).filter(|&old| old > 0) {
             if old >= bytes.len() as u64 {
-                return 0;
+                return Stored::default();
             }
             bytes.advance(usize::try_from(old).unwrap_or(usize::MAX));
             offset = self.next;
         }
+        let mut joined = false;
         if let Some((&before, held)) = self.segments.range(..=offset).next_back() {
             let before_end = before + held.len() as u64;
             if before_end >= offset + bytes.len() as u64 {
-                return 0;
+                return Stored::default();
             }
+            joined = before_end >= offset;
             if before_end > offset {
                 bytes.advance(usize::try_from(before_end - offset).unwrap_or(usize::MAX));
                 offset = before_end;
@@ -89,13 +127,18 @@ impl Assembler {
                 self.segments.insert(offset, bytes.split_to(room));
                 offset += room as u64;
             }
-            let Some((_, held)) = following else { break };
+            let Some((at, held)) = following else { break };
+            joined |= at == offset;
             let skip = held.min(bytes.len());
             bytes.advance(skip);
             offset += skip as u64;
         }
         self.buffered += stored;
-        stored
+        Stored {
+            bytes: stored,
+            at_end: self.segments.range(offset..).next().is_none(),
+            joined,
+        }
     }
 
     /// The next in-order bytes with their offset, if they are there.
@@ -133,9 +176,9 @@ mod tests {
     #[test]
     fn a_gap_holds_back_what_follows() {
         let mut assembler = Assembler::new(0);
-        assert_eq!(assembler.insert(3, Bytes::from_static(b"def")), 3);
+        assert_eq!(assembler.insert(3, Bytes::from_static(b"def")).bytes, 3);
         assert_eq!(assembler.pop(), None);
-        assert_eq!(assembler.insert(0, Bytes::from_static(b"abc")), 3);
+        assert_eq!(assembler.insert(0, Bytes::from_static(b"abc")).bytes, 3);
         assert_eq!(drain(&mut assembler), b"abcdef");
         assert_eq!(assembler.next_offset(), 6);
         assert_eq!(assembler.buffered(), 0);
@@ -145,9 +188,42 @@ mod tests {
     fn the_first_copy_wins() {
         let mut assembler = Assembler::new(0);
         assembler.insert(2, Bytes::from_static(b"cd"));
-        assert_eq!(assembler.insert(0, Bytes::from_static(b"ABCDEF")), 4);
+        assert_eq!(assembler.insert(0, Bytes::from_static(b"ABCDEF")).bytes, 4);
         assert_eq!(drain(&mut assembler), b"ABcdEF");
-        assert_eq!(assembler.insert(0, Bytes::from_static(b"xxxxxx")), 0);
+        assert_eq!(assembler.insert(0, Bytes::from_static(b"xxxxxx")).bytes, 0);
+    }
+
+    #[test]
+    fn where_bytes_come_to_lie_is_told() {
+        let mut assembler = Assembler::new(0);
+        let mut insert = |offset, bytes| {
+            let stored = assembler.insert(offset, Bytes::from_static(bytes));
+            (stored.bytes, stored.at_end, stored.joined)
+        };
+        assert_eq!(insert(20, b"at the end"), (10, true, false));
+        assert_eq!(insert(10, b"before"), (6, false, false));
+        assert_eq!(insert(16, b"gaps"), (4, false, true));
+        assert_eq!(insert(28, b"over"), (2, true, true));
+        assert_eq!(insert(5, b"until"), (5, false, true));
+        assert_eq!(insert(6, b"til"), (0, false, false));
+    }
+
+    #[test]
+    fn crumbs_are_held_only_so_far() {
+        let mut assembler = Assembler::new(0);
+        let crumb = || Bytes::from_static(b"x");
+        let mut pieces = 0_u64;
+        while assembler.has_room_ahead() {
+            pieces += 1;
+            assembler.insert(2 * pieces, crumb());
+        }
+        assert_eq!(pieces, 4096 + 16);
+        // Pieces of the usual size can go on for ever.
+        let whole = Bytes::from_static(&[0; 1000]);
+        for piece in 0..10_000 {
+            assembler.insert(100_000 + 1001 * piece, whole.clone());
+            assert!(assembler.has_room_ahead());
+        }
     }
 
     #[test]

@@ -5,13 +5,27 @@ use super::receive_window::{Place, ReceiveWindow};
 use crate::base::num::saturating_usize;
 use crate::base::seq::DataSeq;
 use crate::base::time::{Duration, Instant};
-use crate::buffer::assembler::Assembler;
+use crate::buffer::assembler::{Assembler, compact};
 use bytes::{Buf as _, Bytes};
 use std::collections::VecDeque;
 
-/// Payloads up to this size are copied when they have to wait: a small slice would pin the whole
-/// read buffer it came in.
-const COMPACT_BELOW: usize = 512;
+/// What became of bytes that a subflow brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// The in-order end moved.
+    InOrder,
+    /// They wait behind a gap.
+    Ahead {
+        /// Nothing that waits lies behind them.
+        at_end: bool,
+        /// They touch or overlap something that waited.
+        joined: bool,
+    },
+    /// All of them had come before.
+    Duplicate,
+    /// They lie beyond the window, or there is no room for so many pieces.
+    Refused,
+}
 
 /// Bytes on their way from the subflows to the application.
 ///
@@ -81,16 +95,21 @@ impl DataReceive {
         self.fin_reached
     }
 
-    /// Takes bytes of a subflow. What is old or beyond the window is dropped
-    /// (protocol reference 3.6, step 5). Returns whether the in-order end moved.
-    pub fn insert(&mut self, dsn: DataSeq, mut bytes: Bytes) -> bool {
+    /// As [`Self::place_bytes`]; returns whether the in-order end moved.
+    pub fn insert(&mut self, dsn: DataSeq, bytes: Bytes) -> bool {
+        self.place_bytes(dsn, bytes) == Placed::InOrder
+    }
+
+    /// Takes bytes of a subflow. What is old or beyond the window is dropped, and of bytes that
+    /// come twice the first copy counts (protocol reference 3.6, step 5).
+    pub fn place_bytes(&mut self, dsn: DataSeq, mut bytes: Bytes) -> Placed {
         let next = self.assembler.next_offset();
         let ahead = dsn.distance_from(self.rcv_nxt());
         let mut offset = next.wrapping_add_signed(ahead);
         if ahead < 0 {
             let old = saturating_usize(ahead.unsigned_abs());
             if old >= bytes.len() {
-                return false;
+                return Placed::Duplicate;
             }
             bytes.advance(old);
             offset = next;
@@ -101,17 +120,29 @@ impl DataReceive {
             .min(self.window.acceptable(self.place()));
         bytes.truncate(saturating_usize(limit.saturating_sub(offset)));
         if bytes.is_empty() {
-            return false;
+            return Placed::Refused;
         }
         if self.assembler.advance_if_next(offset, bytes.len()) {
             self.enqueue(bytes);
         } else {
-            self.assembler.insert(offset, compact(bytes));
+            if offset > next && !self.assembler.has_room_ahead() {
+                return Placed::Refused;
+            }
+            let stored = self.assembler.insert(offset, compact(bytes));
+            if offset > next {
+                return match stored.bytes {
+                    0 => Placed::Duplicate,
+                    _ => Placed::Ahead {
+                        at_end: stored.at_end,
+                        joined: stored.joined,
+                    },
+                };
+            }
         }
         while let Some((_, more)) = self.assembler.pop() {
             self.enqueue(more);
         }
-        self.assembler.next_offset() != next
+        Placed::InOrder
     }
 
     /// The peer's DATA_FIN has this DSN. A second, different one is ignored.
@@ -220,14 +251,6 @@ impl DataReceive {
             compact(bytes)
         };
         self.queue.push_back(bytes);
-    }
-}
-
-fn compact(bytes: Bytes) -> Bytes {
-    if bytes.len() < COMPACT_BELOW {
-        Bytes::copy_from_slice(&bytes)
-    } else {
-        bytes
     }
 }
 

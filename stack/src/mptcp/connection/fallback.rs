@@ -85,14 +85,13 @@ impl Connection {
         if received.waiting_len() == 0 || !received.has_unmapped() {
             return;
         }
-        let waiting = received.waiting_len();
         let first = !received.has_seen_mapping();
         if index != 0 && first {
             // RFC 6824 §3.6: what cannot be placed must not be acknowledged for good.
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
         } else if first && self.may_fall_back(index) {
             self.fall_back(now);
-        } else if waiting >= self.receive.capacity() {
+        } else if self.waiting_len() >= self.receive.capacity() {
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
         }
     }

@@ -5,11 +5,13 @@
 //! | `mod` | a mapping as received, its checksum, what can be wrong with it |
 //! | `sent` | mappings that we made |
 //! | `received` | in-order subflow bytes on their way to the data level |
+//! | `waiting` | those of them that no mapping is known for |
 
 mod received;
 mod sent;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use received::{Mapped, ReceivedMappings};
 pub use sent::{Announcement, SentMapping, SentMappings};
@@ -58,6 +60,33 @@ impl NewMapping {
 
     pub(super) fn end(&self) -> SeqNum {
         self.ssn + self.payload_len()
+    }
+
+    /// The DSN that this mapping gives a subflow byte, whether it covers it or not.
+    pub(super) fn dsn_of(&self, ssn: SeqNum) -> DataSeq {
+        let ahead = i64::from(ssn.distance_from(self.ssn));
+        DataSeq(self.dsn.0.wrapping_add_signed(ahead))
+    }
+
+    /// Both give each byte the same DSN.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        self.dsn_of(other.ssn) == other.dsn
+    }
+
+    /// True if it covers some of `len` subflow bytes from `start` on.
+    #[must_use]
+    pub fn covers_part_of(&self, start: SeqNum, len: u32) -> bool {
+        len > 0 && self.ssn.before(start + len) && self.end().after(start)
+    }
+
+    /// The part before `ssn`, if there is one, without the DATA_FIN, which is at the end.
+    pub(super) fn before(&self, ssn: SeqNum) -> Option<Self> {
+        let len = u16::try_from(ssn.distance_from(self.ssn)).ok()?;
+        (len > 0).then_some(Self {
+            wire_len: len,
+            data_fin: false,
+            ..*self
+        })
     }
 
     /// Drops the part before `ssn`, which lies inside.

@@ -1,5 +1,13 @@
 //! In-order bytes of a subflow, and the mappings that give them their place in the stream.
+//!
+//! Owns both until they have met. It never looks at the data level: whether a byte is new there is
+//! not decided here.
+//!
+//! Bytes that nothing maps do not hold up those behind them. Their sender will learn from the
+//! missing DATA_ACK that they have to come again, and on a connection with one subflow they can
+//! only come behind those that wait.
 
+use super::waiting::Unmapped;
 use super::{MappingError, NewMapping};
 use crate::base::seq::{DataSeq, SeqNum};
 use crate::wire::checksum::Sum;
@@ -17,19 +25,40 @@ pub type Mapped = SmallVec<[(DataSeq, Bytes); 2]>;
 /// In-order bytes of a subflow on their way to the data level.
 #[derive(Debug, Default)]
 pub struct ReceivedMappings {
-    /// In subflow order, not overlapping.
+    /// Those whose bytes have not all come, in subflow order. What is in order comes first.
     mappings: VecDeque<NewMapping>,
-    /// In-order bytes whose mapping, or the rest of it where a checksum is to be verified, has
-    /// not come yet.
-    waiting: VecDeque<(SeqNum, Bytes)>,
-    waiting_len: usize,
-    /// Where the first mapping's bytes have been summed up to, and their sum.
-    summed: u32,
-    sum: Sum,
+    /// In-order bytes whose mapping has not come yet.
+    unmapped: Unmapped,
+    /// Bytes of the first mapping, from its beginning on, until its checksum can be verified.
+    collected: Collected,
+    /// Behind the last in-order byte that was seen.
+    next: Option<SeqNum>,
     /// The DATA_FIN at the end of a mapping whose bytes have all come out.
     fin: Option<DataSeq>,
     /// A mapping was ever added.
     seen: bool,
+}
+
+/// The beginning of a mapping that can only be used as a whole.
+#[derive(Debug, Default)]
+struct Collected {
+    pieces: VecDeque<(SeqNum, Bytes)>,
+    len: u32,
+    /// Each byte is summed once, when it comes.
+    sum: Sum,
+}
+
+impl Collected {
+    fn push(&mut self, ssn: SeqNum, bytes: Bytes) {
+        let sum = Sum::of(&bytes);
+        self.sum = self.sum.and(if self.len % 2 == 1 {
+            sum.at_odd_offset()
+        } else {
+            sum
+        });
+        self.len += u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.pieces.push_back((ssn, bytes));
+    }
 }
 
 impl ReceivedMappings {
@@ -39,48 +68,73 @@ impl ReceivedMappings {
     }
 
     /// Adds a mapping that a segment brought. One that is known or wholly in the past changes
-    /// nothing; one that starts inside a known one adds what is new.
+    /// nothing; one that overlaps a known one adds what is new. [`Self::map_waiting`] then finds
+    /// bytes that have waited for it.
     ///
     /// # Errors
     /// It contradicts a known one.
-    pub fn add(&mut self, mut mapping: NewMapping, consumed: SeqNum) -> Result<(), MappingError> {
+    pub fn add(&mut self, mapping: NewMapping, consumed: SeqNum) -> Result<(), MappingError> {
         self.seen = true;
         if mapping.payload_len() == 0 || mapping.end().at_or_before(self.first_waiting(consumed)) {
             return Ok(());
         }
-        let mut index = self
+        let first = self
             .mappings
-            .partition_point(|known| known.ssn.before(mapping.ssn));
-        index -= usize::from(index > 0);
-        while let Some(known) = self.mappings.get_mut(index) {
+            .partition_point(|known| known.end().at_or_before(mapping.ssn));
+        let overlapping = self.mappings.range(first..);
+        let mut overlapping = overlapping.take_while(|known| known.ssn.before(mapping.end()));
+        // RFC 6824 §3.3.1: the mapping of a byte never changes.
+        if overlapping.any(|known| !known.agrees_with(&mapping)) {
+            return Err(MappingError::Conflict);
+        }
+        // What is in order is needed at once and never kept for long.
+        if self.is_full() && mapping.ssn.after(consumed) {
+            return Ok(());
+        }
+        if mapping.checksum.is_some() {
+            self.insert_whole(first, mapping);
+        } else {
+            self.insert_parts(first, mapping);
+        }
+        Ok(())
+    }
+
+    /// Without checksums, what no known mapping covers is new. A sender may join segments for a
+    /// retransmission.
+    fn insert_parts(&mut self, mut index: usize, mut mapping: NewMapping) {
+        while let Some(&known) = self.mappings.get(index) {
             if known.ssn.at_or_after(mapping.end()) {
                 break;
             }
-            if known.end().after(mapping.ssn) {
-                let shift = i64::from(mapping.ssn.distance_from(known.ssn));
-                if DataSeq(known.dsn.0.wrapping_add_signed(shift)) != mapping.dsn {
-                    return Err(MappingError::Conflict);
-                }
-                if mapping.end().at_or_before(known.end()) {
-                    return Ok(());
-                }
-                // The same relation, but longer: a sender may join segments for retransmission.
-                // With a checksum only the whole can be verified, without one the rest is new.
-                if mapping.checksum.is_some() {
-                    if mapping.ssn == known.ssn {
-                        *known = mapping;
-                    }
-                    return Ok(());
-                }
-                mapping.skip_to(known.end());
+            if let Some(part) = mapping.before(known.ssn) {
+                self.mappings.insert(index, part);
+                index += 1;
             }
+            if mapping.end().at_or_before(known.end()) {
+                return;
+            }
+            mapping.skip_to(known.end());
             index += 1;
         }
-        // What is in order is needed at once and never kept for long.
-        if !self.is_full() || mapping.ssn.at_or_before(consumed) {
+        self.mappings.insert(index, mapping);
+    }
+
+    /// With a checksum only the whole can be verified: the mapping that covers the other stays.
+    fn insert_whole(&mut self, index: usize, mapping: NewMapping) {
+        let Some(&known) = self.mappings.get(index) else {
+            self.mappings.push_back(mapping);
+            return;
+        };
+        if known.ssn.at_or_after(mapping.end()) {
+            self.mappings.insert(index, mapping);
+        } else if known.ssn == mapping.ssn {
+            if mapping.end().after(known.end()) {
+                // What was collected of the shorter one is the beginning of this one.
+                self.mappings[index] = mapping;
+            }
+        } else if mapping.ssn.before(known.ssn) && self.collected.pieces.is_empty() {
             self.mappings.insert(index, mapping);
         }
-        Ok(())
     }
 
     /// Mappings kept.
@@ -99,7 +153,8 @@ impl ReceivedMappings {
     /// where it is known already.
     ///
     /// # Errors
-    /// A checksum is wrong; nothing of that mapping comes out.
+    /// A checksum is wrong: nothing of that mapping comes out. Or there are too many bytes that
+    /// nothing maps.
     pub fn map(
         &mut self,
         ssn: SeqNum,
@@ -107,10 +162,11 @@ impl ReceivedMappings {
         sum: Option<u16>,
         out: &mut Mapped,
     ) -> Result<(), MappingError> {
-        if self.waiting.is_empty()
-            && let Some(first) = self.mappings.front()
+        let end = ssn + len32(&bytes);
+        self.next = Some(end);
+        if let Some(first) = self.mappings.front()
             && first.ssn == ssn
-            && first.payload_len() as usize == bytes.len()
+            && first.end() == end
         {
             // The usual case: one segment, one mapping.
             let intact = first.checksum.is_none() || {
@@ -125,9 +181,79 @@ impl ReceivedMappings {
             self.mappings.pop_front();
             return Ok(());
         }
-        self.waiting_len += bytes.len();
-        self.waiting.push_back((ssn, bytes));
-        self.map_waiting(out)
+        self.map_pieces(ssn, bytes, out)
+    }
+
+    /// Bytes that end one mapping and begin the next, or are part of one, or have none.
+    fn map_pieces(
+        &mut self,
+        mut ssn: SeqNum,
+        mut bytes: Bytes,
+        out: &mut Mapped,
+    ) -> Result<(), MappingError> {
+        while !bytes.is_empty() {
+            self.forget_before(ssn);
+            let first = self.mappings.front().copied();
+            let until = match first {
+                Some(mapping) if mapping.ssn.at_or_before(ssn) => mapping.end(),
+                Some(mapping) => mapping.ssn,
+                None => ssn + len32(&bytes),
+            };
+            let take = usize::try_from(until.distance_from(ssn)).unwrap_or(0);
+            let piece = bytes.split_to(take.min(bytes.len()));
+            let end = ssn + len32(&piece);
+            match first {
+                Some(mapping) if mapping.ssn.at_or_before(ssn) => {
+                    self.take_piece(&mapping, ssn, piece, out)?;
+                }
+                _ => self.unmapped.push(ssn, piece)?,
+            }
+            ssn = end;
+        }
+        Ok(())
+    }
+
+    /// A piece of the first mapping.
+    fn take_piece(
+        &mut self,
+        mapping: &NewMapping,
+        ssn: SeqNum,
+        piece: Bytes,
+        out: &mut Mapped,
+    ) -> Result<(), MappingError> {
+        let end = ssn + len32(&piece);
+        if mapping.checksum.is_none() {
+            out.push((mapping.dsn_of(ssn), piece));
+        } else {
+            if mapping.ssn + self.collected.len != ssn {
+                // Its beginning came under another mapping: it cannot be verified any more.
+                return Err(MappingError::Checksum(mapping.dsn));
+            }
+            self.collected.push(ssn, piece);
+            if end == mapping.end() {
+                self.verify_collected(mapping, out)?;
+            }
+        }
+        if end == mapping.end() {
+            self.fin = self.fin.or_else(|| mapping.fin_dsn());
+            self.mappings.pop_front();
+        }
+        Ok(())
+    }
+
+    /// A mapping is complete: all of it comes out, or nothing.
+    fn verify_collected(
+        &mut self,
+        mapping: &NewMapping,
+        out: &mut Mapped,
+    ) -> Result<(), MappingError> {
+        let collected = core::mem::take(&mut self.collected);
+        if !mapping.is_intact(collected.sum) {
+            return Err(MappingError::Checksum(mapping.dsn));
+        }
+        let pieces = collected.pieces.into_iter();
+        out.extend(pieces.map(|(ssn, bytes)| (mapping.dsn_of(ssn), bytes)));
+        Ok(())
     }
 
     /// Maps what waited for a mapping that has come by now.
@@ -135,14 +261,24 @@ impl ReceivedMappings {
     /// # Errors
     /// As [`Self::map`].
     pub fn map_waiting(&mut self, out: &mut Mapped) -> Result<(), MappingError> {
-        while let Some(&(ssn, _)) = self.waiting.front() {
-            let Some(mapping) = self.mapping_for(ssn) else {
-                break;
-            };
-            if mapping.checksum.is_some() && !self.is_complete(&mapping, ssn)? {
-                break;
+        while let Some(behind) = self.unmapped.end()
+            && let Some(&mapping) = self.mappings.front()
+            && mapping.ssn.before(behind)
+        {
+            // What is being collected is younger than all that waits.
+            let younger = core::mem::take(&mut self.collected);
+            for (ssn, piece) in self.unmapped.take(mapping.ssn, mapping.end()) {
+                self.take_piece(&mapping, ssn, piece, out)?;
             }
-            self.take_mapped(&mapping, out);
+            if self.mappings.front() == Some(&mapping) {
+                if self.next.is_some_and(|next| mapping.end().after(next)) {
+                    // The rest is still to come.
+                    break;
+                }
+                // Parts of it are gone: they came under another mapping.
+                self.mappings.pop_front();
+            }
+            self.collected = younger;
         }
         Ok(())
     }
@@ -150,7 +286,7 @@ impl ReceivedMappings {
     /// Bytes that wait for a mapping or for the rest of one.
     #[must_use]
     pub fn waiting_len(&self) -> usize {
-        self.waiting_len
+        self.unmapped.len() + self.collected.len as usize
     }
 
     /// True once the peer has sent a mapping here.
@@ -162,18 +298,15 @@ impl ReceivedMappings {
     /// True if in-order bytes wait for which no mapping is known.
     #[must_use]
     pub fn has_unmapped(&self) -> bool {
-        self.waiting.front().is_some_and(|&(ssn, _)| {
-            self.mappings
-                .front()
-                .is_none_or(|m| !(m.ssn.at_or_before(ssn) && m.end().after(ssn)))
-        })
+        self.unmapped.len() > 0
     }
 
     /// Takes what waits, unmapped: the subflow falls back to one implicit mapping.
-    pub fn take_waiting(&mut self) -> impl Iterator<Item = (SeqNum, Bytes)> + '_ {
+    pub fn take_waiting(&mut self) -> impl Iterator<Item = (SeqNum, Bytes)> + use<> {
         self.mappings.clear();
-        self.waiting_len = 0;
-        self.waiting.drain(..)
+        let unmapped = core::mem::take(&mut self.unmapped);
+        let collected = core::mem::take(&mut self.collected);
+        unmapped.into_pieces().chain(collected.pieces)
     }
 
     /// Forgets everything.
@@ -182,81 +315,23 @@ impl ReceivedMappings {
     }
 
     fn first_waiting(&self, consumed: SeqNum) -> SeqNum {
-        self.waiting.front().map_or(consumed, |&(ssn, _)| ssn)
+        let collected = || self.collected.pieces.front().map(|&(ssn, _)| ssn);
+        self.unmapped.start().or_else(collected).unwrap_or(consumed)
     }
 
-    /// The mapping of `ssn`; those before it are done with.
-    fn mapping_for(&mut self, ssn: SeqNum) -> Option<NewMapping> {
+    /// Mappings of what lies before `ssn` are done with.
+    fn forget_before(&mut self, ssn: SeqNum) {
         while self
             .mappings
             .front()
             .is_some_and(|first| first.end().at_or_before(ssn))
         {
             self.mappings.pop_front();
-            self.summed = 0;
-            self.sum = Sum::default();
+            self.collected = Collected::default();
         }
-        self.mappings
-            .front()
-            .filter(|first| first.ssn.at_or_before(ssn))
-            .copied()
     }
+}
 
-    /// True if all bytes of a mapping with checksum are here, and right. The bytes are summed as
-    /// they come, each once.
-    fn is_complete(&mut self, mapping: &NewMapping, start: SeqNum) -> Result<bool, MappingError> {
-        if start != mapping.ssn {
-            // Its beginning came under another mapping: it cannot be verified any more.
-            return Err(MappingError::Checksum(mapping.dsn));
-        }
-        let len = mapping.payload_len();
-        for (ssn, bytes) in &self.waiting {
-            let Ok(at) = u32::try_from(ssn.distance_from(mapping.ssn)) else {
-                continue;
-            };
-            if at < self.summed || at >= len {
-                continue;
-            }
-            let take = bytes.len().min((len - at) as usize);
-            let sum = Sum::of(&bytes[..take]);
-            self.sum = self.sum.and(if at % 2 == 1 {
-                sum.at_odd_offset()
-            } else {
-                sum
-            });
-            self.summed = at + u32::try_from(take).unwrap_or(len);
-        }
-        if self.summed < len {
-            return Ok(false);
-        }
-        if mapping.is_intact(self.sum) {
-            Ok(true)
-        } else {
-            Err(MappingError::Checksum(mapping.dsn))
-        }
-    }
-
-    fn take_mapped(&mut self, mapping: &NewMapping, out: &mut Mapped) {
-        while let Some((ssn, bytes)) = self.waiting.front_mut() {
-            let Ok(at) = u32::try_from(ssn.distance_from(mapping.ssn)) else {
-                break;
-            };
-            let left = mapping.payload_len().saturating_sub(at) as usize;
-            if left == 0 {
-                break;
-            }
-            if bytes.len() >= left {
-                self.fin = self.fin.or_else(|| mapping.fin_dsn());
-            }
-            let dsn = mapping.dsn + u64::from(at);
-            let take = left.min(bytes.len());
-            self.waiting_len -= take;
-            let taken = bytes.split_to(take);
-            *ssn += u32::try_from(take).unwrap_or(0);
-            out.push((dsn, taken));
-            if bytes.is_empty() {
-                self.waiting.pop_front();
-            }
-        }
-    }
+fn len32(bytes: &Bytes) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }

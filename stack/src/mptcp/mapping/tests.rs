@@ -1,4 +1,5 @@
 use super::received::MAX_PENDING_MAPPINGS;
+use super::waiting::MAX_UNMAPPED_PIECES;
 use super::*;
 use bytes::Bytes;
 
@@ -117,6 +118,125 @@ fn duplicates_pass_and_conflicts_do_not() {
         Err(MappingError::Conflict)
     );
     assert_eq!(mappings.pending(), 1);
+}
+
+/// What came out, as DSN and length.
+fn places(out: &Mapped) -> Vec<(u64, usize)> {
+    out.iter()
+        .map(|(dsn, bytes)| (dsn.0, bytes.len()))
+        .collect()
+}
+
+fn map_waiting(mappings: &mut ReceivedMappings) -> Result<Mapped, MappingError> {
+    let mut out = Mapped::new();
+    mappings.map_waiting(&mut out)?;
+    Ok(out)
+}
+
+#[test]
+fn bytes_without_a_mapping_do_not_hold_up_those_behind_them() {
+    let mut mappings = ReceivedMappings::default();
+    assert!(map(&mut mappings, 1, &[0; 10]).unwrap().is_empty());
+    mappings.add(mapping(11, 110, 10), SeqNum(11)).unwrap();
+    assert_eq!(
+        places(&map(&mut mappings, 11, &[0; 10]).unwrap()),
+        [(110, 10)]
+    );
+    assert!(map(&mut mappings, 21, &[0; 10]).unwrap().is_empty());
+    assert_eq!(
+        (mappings.waiting_len(), mappings.has_unmapped()),
+        (20, true)
+    );
+    // One mapping for the middle of the first gap, one over the second and beyond.
+    mappings.add(mapping(4, 103, 3), SeqNum(31)).unwrap();
+    mappings.add(mapping(21, 120, 20), SeqNum(31)).unwrap();
+    let out = map_waiting(&mut mappings).unwrap();
+    assert_eq!(places(&out), [(103, 3), (120, 10)]);
+    assert_eq!(
+        places(&map(&mut mappings, 31, &[0; 10]).unwrap()),
+        [(130, 10)]
+    );
+    assert_eq!(mappings.waiting_len(), 7);
+    let left: Vec<_> = mappings
+        .take_waiting()
+        .map(|(ssn, b)| (ssn.0, b.len()))
+        .collect();
+    assert_eq!(left, [(1, 3), (7, 4)]);
+    assert!(!mappings.has_unmapped());
+}
+
+#[test]
+fn a_late_mapping_is_verified_as_a_whole_too() {
+    let payload: Vec<u8> = (0..40).collect();
+    let whole = with_checksum(mapping(1, 100, 20), &payload[..20]);
+    for damaged in [false, true] {
+        let mut mappings = ReceivedMappings::default();
+        let mut first = payload[..10].to_vec();
+        first[3] ^= u8::from(damaged);
+        assert!(map(&mut mappings, 1, &first).unwrap().is_empty());
+        assert!(map(&mut mappings, 11, &payload[10..20]).unwrap().is_empty());
+        // Another one is being collected when the late one comes.
+        let next = with_checksum(mapping(21, 120, 20), &payload[20..]);
+        mappings.add(next, SeqNum(21)).unwrap();
+        assert!(map(&mut mappings, 21, &payload[20..30]).unwrap().is_empty());
+        mappings.add(whole, SeqNum(31)).unwrap();
+        let late = map_waiting(&mut mappings);
+        if damaged {
+            assert_eq!(late, Err(MappingError::Checksum(DataSeq(100))));
+            continue;
+        }
+        assert_eq!(places(&late.unwrap()), [(100, 10), (110, 10)]);
+        let rest = map(&mut mappings, 31, &payload[30..]).unwrap();
+        assert_eq!(places(&rest), [(120, 10), (130, 10)]);
+        assert_eq!((mappings.waiting_len(), mappings.pending()), (0, 0));
+    }
+}
+
+#[test]
+fn a_late_mapping_with_checksum_may_go_on_beyond_what_has_come() {
+    let payload: Vec<u8> = (0..20).collect();
+    let mut mappings = ReceivedMappings::default();
+    assert!(map(&mut mappings, 1, &payload[..7]).unwrap().is_empty());
+    let whole = with_checksum(mapping(1, 100, 20), &payload);
+    mappings.add(whole, SeqNum(8)).unwrap();
+    assert!(map_waiting(&mut mappings).unwrap().is_empty());
+    let out = map(&mut mappings, 8, &payload[7..]).unwrap();
+    assert_eq!(places(&out), [(100, 7), (107, 13)]);
+}
+
+#[test]
+fn a_longer_mapping_adds_what_is_new_on_both_sides() {
+    let mut mappings = ReceivedMappings::default();
+    mappings.add(mapping(11, 110, 10), SeqNum(1)).unwrap();
+    mappings.add(mapping(31, 130, 10), SeqNum(1)).unwrap();
+    let mut long = mapping(5, 104, 50);
+    (long.wire_len, long.data_fin) = (51, true);
+    mappings.add(long, SeqNum(1)).unwrap();
+    assert_eq!(mappings.pending(), 5);
+    assert!(map(&mut mappings, 1, &[0; 4]).unwrap().is_empty());
+    let out = map(&mut mappings, 5, &[0; 50]).unwrap();
+    let expected = [(104, 6), (110, 10), (120, 10), (130, 10), (140, 14)];
+    assert_eq!(places(&out), expected);
+    assert_eq!(mappings.take_fin(), Some(DataSeq(154)));
+}
+
+#[test]
+fn bytes_that_nothing_maps_are_kept_in_so_many_pieces() {
+    let mut mappings = ReceivedMappings::default();
+    let pieces = u32::try_from(MAX_UNMAPPED_PIECES).unwrap();
+    for ssn in 1..=pieces {
+        assert!(map(&mut mappings, ssn, &[0]).unwrap().is_empty());
+    }
+    assert_eq!(
+        map(&mut mappings, pieces + 1, &[0]),
+        Err(MappingError::Unmapped)
+    );
+}
+
+#[test]
+fn what_waits_for_its_bytes_is_small() {
+    // With MAX_PENDING_MAPPINGS of them a subflow holds a quarter of a megabyte at most.
+    assert!(size_of::<NewMapping>() <= 32);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::Arrival;
 use crate::base::num::saturating_u32;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
+use crate::buffer::assembler::compact;
 use crate::tcp::state::{TcpEvent, TcpState};
 use crate::tcp::tcb::Tcb;
 use crate::wire::packet::Segment;
@@ -85,11 +86,16 @@ fn deliver(tcb: &mut Tcb, seq: SeqNum, payload: Bytes, arrival: &mut Arrival) {
 
 /// RFC 5681 §4.2: what comes out of order is acknowledged at once, with SACK.
 fn store_out_of_order(tcb: &mut Tcb, offset: u64, payload: Bytes) {
+    if offset > tcb.assembler.next_offset() && !tcb.assembler.has_room_ahead() {
+        // As if it had been lost on the way.
+        tcb.ack.require_bare();
+        return;
+    }
     let end = offset + payload.len() as u64;
     if let Some(again) = tcb.sack_report.insert(offset..end) {
         tcb.report_duplicate(tcb.receive_seq(again.start), tcb.receive_seq(again.end));
     }
-    tcb.assembler.insert(offset, payload);
+    tcb.assembler.insert(offset, compact(payload));
     tcb.ack.require_bare();
 }
 

@@ -1,10 +1,12 @@
 //! DSS and the bytes it maps: from a subflow's stream to the connection's.
 
-use super::Context;
+use super::{ArrivedPayload, Context};
 use crate::base::config::Version;
+use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::Connection;
+use crate::mptcp::data_receive::Placed;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
 use crate::tcp::receive::Arrival;
 use crate::wire::checksum::Sum;
@@ -20,8 +22,8 @@ impl Connection {
         index: usize,
         options: &TcpOptions,
         arrival: Arrival,
+        payload: ArrivedPayload,
         window: u64,
-        text_sum: Option<u16>,
     ) {
         let first = arrival.text.first();
         let context = Context {
@@ -30,6 +32,7 @@ impl Connection {
             window,
             start: first.map_or(self.subflows[index].tcb.rcv_nxt, |&(ssn, _)| ssn),
             has_text: first.is_some(),
+            payload,
         };
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
@@ -49,7 +52,10 @@ impl Connection {
             self.deliver_plain(index, arrival);
             return;
         }
-        self.process_text(now, index, arrival.text, text_sum);
+        if self.subflows[index].reset_with.is_some() {
+            return;
+        }
+        self.process_text(now, index, arrival.text, payload.sum);
         if arrival.fin {
             self.subflow_finished_by_peer(index);
         }
@@ -101,6 +107,10 @@ impl Connection {
             }
             return;
         }
+        if context.payload.len == 0 && !(wire.data_fin && wire.len == 1) {
+            // There is nothing that it could map (protocol reference 1.3).
+            return;
+        }
         let unexpected = wire.checksum.is_some() && !checksum && version == Version::V1;
         if unexpected || (checksum && wire.checksum.is_none()) {
             // RFC 8684 §3.3 (and 6824 for a missing one): the subflow must be closed.
@@ -130,9 +140,23 @@ impl Connection {
         self.add_mapping(context, mapping);
     }
 
+    /// A mapping must cover some of the segment that carries it. One that does not is not relied
+    /// on: it would let a peer, or whoever copies options from segment to segment, fill the list
+    /// with what never comes.
+    ///
+    /// RFC 6824 §3.3.4 also wants to see SSN - RCV.NXT <= DSN - DATA_ACK. For bytes that are in
+    /// order that says no more than that they are not old, which is looked at when they are placed.
+    /// For those ahead of a gap it does not hold when old data was sent again behind other: nothing
+    /// is refused for it, the windows of both levels bound what is held.
     fn add_mapping(&mut self, context: Context, mapping: NewMapping) {
+        let ArrivedPayload { start, len, .. } = context.payload;
+        if !mapping.covers_part_of(start, len) {
+            self.count(MptcpCounter::DssNoMatchTcp);
+            return;
+        }
         let subflow = &mut self.subflows[context.index];
         if subflow.received.add(mapping, context.start).is_err() {
+            self.count(MptcpCounter::DssNotMatching);
             self.reset_subflow(context.now, context.index, ResetReason::MptcpSpecific);
         }
     }
@@ -179,17 +203,17 @@ impl Connection {
         text: SmallVec<[(SeqNum, Bytes); 2]>,
         mut sum: Option<u16>,
     ) {
-        if text.is_empty() {
+        let subflow = &mut self.subflows[index];
+        if text.is_empty() && !subflow.received.has_unmapped() {
             return;
         }
         let mut mapped = Mapped::new();
-        let subflow = &mut self.subflows[index];
-        let mut result = Ok(());
+        let mut result = subflow.received.map_waiting(&mut mapped);
         for (ssn, bytes) in text {
-            result = subflow.received.map(ssn, bytes, sum.take(), &mut mapped);
             if result.is_err() {
                 break;
             }
+            result = subflow.received.map(ssn, bytes, sum.take(), &mut mapped);
         }
         let fin = subflow.received.take_fin();
         self.insert_mapped(index, mapped);
@@ -199,8 +223,11 @@ impl Connection {
         match result {
             Ok(()) => self.check_unmapped(now, index),
             Err(MappingError::Checksum(dsn)) => self.checksum_failed(now, index, dsn),
-            Err(MappingError::Conflict | MappingError::Unmapped) => {
+            Err(MappingError::Conflict) => {
                 self.reset_subflow(now, index, ResetReason::MptcpSpecific);
+            }
+            Err(MappingError::Unmapped) => {
+                self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
             }
         }
         self.check_end_of_stream(index);
@@ -211,7 +238,12 @@ impl Connection {
         let mut inserted = 0;
         for (dsn, bytes) in mapped {
             inserted += bytes.len() as u64;
-            self.receive.insert(dsn, bytes);
+            match self.receive.place_bytes(dsn, bytes) {
+                Placed::InOrder => {}
+                Placed::Ahead { at_end, joined } => self.count_ahead(at_end, joined),
+                Placed::Duplicate => self.count(MptcpCounter::DuplicateData),
+                Placed::Refused => self.count(MptcpCounter::NoDssInWindow),
+            }
         }
         let advanced = self.receive.rcv_nxt().distance_from(before).unsigned_abs();
         if advanced > 0 {
@@ -220,6 +252,24 @@ impl Connection {
         if advanced > inserted {
             // It filled a gap at the data level: the sender may be waiting for that.
             self.subflows[index].tcb.ack.require_now();
+        }
+    }
+
+    /// Bytes that wait for a mapping, or for the rest of one, on all subflows together: a window
+    /// of them is the most that is held (RFC 6824 §3.3.1), beside what waits at the data level.
+    pub(in crate::mptcp::connection) fn waiting_len(&self) -> usize {
+        let waiting = self.subflows.iter().map(|s| s.received.waiting_len());
+        waiting.sum()
+    }
+
+    fn count_ahead(&mut self, at_end: bool, joined: bool) {
+        self.count(if at_end {
+            MptcpCounter::OfoQueueTail
+        } else {
+            MptcpCounter::OfoQueue
+        });
+        if joined {
+            self.count(MptcpCounter::OfoMerge);
         }
     }
 }

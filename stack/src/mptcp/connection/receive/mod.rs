@@ -11,6 +11,7 @@ use super::Connection;
 use crate::base::config::Version;
 use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
+use crate::base::num::saturating_u32;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
@@ -42,6 +43,19 @@ struct Context {
     start: SeqNum,
     /// It brought in-order bytes.
     has_text: bool,
+    /// Its payload.
+    payload: ArrivedPayload,
+}
+
+/// The payload of a segment as it came, before anything was cut off.
+#[derive(Clone, Copy, Debug)]
+struct ArrivedPayload {
+    /// Sequence number of its first byte.
+    start: SeqNum,
+    /// Its length.
+    len: u32,
+    /// Its sum, where that is known and nothing was cut off.
+    sum: Option<u16>,
 }
 
 impl Connection {
@@ -54,6 +68,11 @@ impl Connection {
             return Answer::None;
         }
         self.drop_unmappable(index, &mut segment);
+        if segment.flags.syn {
+            // RFC 6824 §3.3: a DSS has no place there.
+            segment.options.dss = None;
+        }
+        let payload_start = segment.seq + u32::from(segment.flags.syn);
         let payload_len = segment.payload.len();
         let timestamps = segment.options.timestamps;
         let window = self.scaled_window(index, &segment);
@@ -83,7 +102,12 @@ impl Connection {
                     .first()
                     .is_some_and(|(_, text)| text.len() == payload_len)
             });
-            self.process_mptcp(now, index, &segment.options, arrival, window, text_sum);
+            let payload = ArrivedPayload {
+                start: payload_start,
+                len: saturating_u32(payload_len),
+                sum: text_sum,
+            };
+            self.process_mptcp(now, index, &segment.options, arrival, payload, window);
         }
         if payload_len > 0 {
             self.measure_receiving(now, index, timestamps);

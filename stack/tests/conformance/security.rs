@@ -1,0 +1,1 @@
+//! Attacks, each with what stops it: the protocol reference, section 7, and statement 122.
