@@ -22,7 +22,7 @@ mod versions;
 
 use std::time::Duration;
 use umptcp_lab::link::LinkConfig;
-use umptcp_lab::world::{Path, Plan, Scenario};
+use umptcp_lab::world::{Ip, Path, Plan, Scenario};
 use umptcp_tests::run::{Run, failed_runs};
 
 const MEGABYTE: u64 = 1_000_000;
