@@ -6,6 +6,7 @@ mod break_before_make;
 mod buffers;
 mod closing;
 mod ecn;
+mod fallback;
 mod flow_control;
 mod foreign_tcp;
 mod harm;

@@ -6,6 +6,7 @@ use crate::world::wire::Middlebox;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
 use umptcp_stack::Instant;
@@ -24,18 +25,29 @@ fn offset(starts: &mut Starts, segment: &Segment) -> Option<u32> {
 }
 
 /// Inverts some bytes of every TCP stream that passes, each time they pass.
-#[derive(Debug)]
 pub struct ChangeBytes {
-    range: Range<u32>,
+    is_changed: Box<dyn FnMut(u32) -> bool>,
     starts: Starts,
+}
+
+impl fmt::Debug for ChangeBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChangeBytes")
+    }
 }
 
 impl ChangeBytes {
     /// One that changes the bytes at these offsets.
     #[must_use]
     pub fn new(range: Range<u32>) -> Self {
+        Self::where_is(move |offset| range.contains(&offset))
+    }
+
+    /// One that changes the bytes for whose offset this is true.
+    #[must_use]
+    pub fn where_is(is_changed: impl FnMut(u32) -> bool + 'static) -> Self {
         Self {
-            range,
+            is_changed: Box::new(is_changed),
             starts: Starts::new(),
         }
     }
@@ -45,7 +57,7 @@ impl ChangeBytes {
         let start = offset(&mut self.starts, &segment)?;
         let mut changed = false;
         for (at, byte) in (start..).zip(segment.payload_mut()) {
-            if self.range.contains(&at) {
+            if (self.is_changed)(at) {
                 *byte = !*byte;
                 changed = true;
             }
