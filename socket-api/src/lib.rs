@@ -66,8 +66,8 @@ pub use umptcp_stack::{
     AbortError, AcceptVersions, AddressId, BlackHole, ChecksumPolicy, CloseReason,
     CongestionAlgorithm, ConnectError, ConnectionConfig, ConnectionId, ConnectionInfo,
     ConnectionProtocol, EcnPolicy, EndpointConfig, EndpointStats, InterfaceId, ListenError,
-    NetworkError, OtherVersion, PeerKnowledge, PeerVersions, ReadError, SubflowError, SubflowId,
-    SubflowInfo, SynCookies, Transmit, Version, WriteError,
+    MptcpCounter, MptcpCounters, NetworkError, OtherVersion, PeerKnowledge, PeerVersions,
+    ReadError, SubflowError, SubflowId, SubflowInfo, SynCookies, Transmit, Version, WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

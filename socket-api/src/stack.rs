@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use umptcp_stack::{
     ConnectionConfig, Endpoint, EndpointConfig, EndpointStats, InterfaceConfig, InterfaceId,
-    PeerKnowledge,
+    MptcpCounters, PeerKnowledge,
 };
 
 /// A host of its own: interfaces, addresses, connections and listeners, driven by one task.
@@ -106,6 +106,12 @@ impl Stack {
     pub fn forget_peers(&self) {
         self.handle
             .command(|state, _| state.endpoint.forget_peers());
+    }
+
+    /// What happened to MPTCP, counted under the names of the Linux kernel's `MPTcpExt`.
+    #[must_use]
+    pub fn mptcp_counters(&self) -> MptcpCounters {
+        self.handle.look(|state| state.endpoint.mptcp_counters())
     }
 
     /// Disables or enables an interface: what was in flight there moves to other paths. It works

@@ -31,8 +31,8 @@ pub use base::config::{
     SynCookies, Version,
 };
 pub use base::error::{
-    AbortError, CloseReason, ConnectError, ListenError, NetworkError, ReadError, SubflowError,
-    WriteError,
+    AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError, ReadError,
+    SubflowError, WriteError,
 };
 pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
 pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
@@ -40,4 +40,5 @@ pub use base::stats::EndpointStats;
 pub use base::time::Instant;
 pub use endpoint::{BlackHole, Endpoint, Event, PeerKnowledge, PeerVersions};
 pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+pub use mptcp::path_manager::{LocalAddress, RemoteAddress};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

@@ -5,6 +5,7 @@
 pub mod compare;
 pub mod flow;
 pub mod goodput;
+pub mod mptcp_capture;
 pub mod privilege;
 pub mod run;
 pub mod smoltcp_host;

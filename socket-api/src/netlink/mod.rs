@@ -3,6 +3,7 @@
 //! The module owns the requests to the kernel ([`Network`]) and the watching of one link
 //! (`LinkWatcher`). It runs no other program, and it knows nothing of MPTCP.
 
+mod local;
 mod watch;
 
 pub(crate) use watch::LinkWatcher;
@@ -84,8 +85,8 @@ impl Network {
             .await
     }
 
-    /// Gives a link an address; the kernel adds the route to its prefix. An IPv6 address can be
-    /// used at once: nobody is asked whether it is a duplicate.
+    /// Gives a link an address; the kernel adds the route to its prefix. When this returns the
+    /// address can be used: for IPv6 nobody is asked whether it is a duplicate.
     ///
     /// # Errors
     /// See [`Network`].
@@ -101,7 +102,13 @@ impl Network {
         request
             .execute()
             .await
-            .map_err(|e| on_link(link, &what, to_io(e)))
+            .map_err(|e| on_link(link, &what, to_io(e)))?;
+        match address {
+            IpAddr::V4(_) => Ok(()),
+            IpAddr::V6(address) => local::until_local(&self.handle, address)
+                .await
+                .map_err(|source| on_link(link, &what, source)),
+        }
     }
 
     /// Takes an address away from a link.

@@ -64,6 +64,35 @@ fn addresses_can_be_bound_while_they_are_there() {
     });
 }
 
+/// Whether the kernel has a local route to 2001:db8::7, as /proc writes it.
+fn is_local_for_the_kernel() -> bool {
+    const LOCAL: u32 = 0x8000_0000;
+    let routes = std::fs::read_to_string("/proc/thread-self/net/ipv6_route").unwrap();
+    routes.lines().any(|route| {
+        let fields: Vec<&str> = route.split_whitespace().collect();
+        fields[0] == "20010db8000000000000000000000007"
+            && u32::from_str_radix(fields[8], 16).unwrap() & LOCAL != 0
+    })
+}
+
+#[test]
+fn an_ipv6_address_is_the_kernels_own_when_it_has_been_added() {
+    in_network_namespace(|| async {
+        let network = Network::connect().await.unwrap();
+        // Without waiting the kernel is late one time in some twenty.
+        for round in 0..200 {
+            // On a link that is down as well.
+            if round == 100 {
+                network.set_up("lo").await.unwrap();
+            }
+            let address = ip("2001:db8::7");
+            network.add_address("lo", address, 128).await.unwrap();
+            assert!(is_local_for_the_kernel(), "round {round}");
+            network.remove_address("lo", address, 128).await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn routes_come_and_go() {
     in_network_namespace(|| async {

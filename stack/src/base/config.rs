@@ -227,6 +227,13 @@ pub struct ConnectionConfig {
     /// A subflow that we ask the peer to use only as a backup is one for what we send as well, as in
     /// Linux. `false` binds the peer alone, as the protocol has it (RFC 6824 §3.3.8).
     pub backup_binds_both: bool,
+    /// Addresses that a peer may announce to a connection, the initial one not included; more are
+    /// confirmed and not used.
+    pub max_accepted_addresses: usize,
+    /// The longest that version 1 waits for the echo of an ADD_ADDR before it is sent again, up to
+    /// three times. The wait is a retransmission timeout if that is shorter, and doubles each time.
+    /// Zero never sends it again.
+    pub add_addr_timeout: Duration,
     /// SYNs sent with MPTCP before one is tried without (RFC 6824 §3.1).
     pub syn_tries_with_mptcp: u32,
     /// Explicit congestion notification on every subflow.
@@ -273,6 +280,10 @@ impl Default for ConnectionConfig {
             max_subflows: 8,
             join_ports: JoinPorts::Any,
             backup_binds_both: true,
+            // As many as Linux has endpoints.
+            max_accepted_addresses: 8,
+            // Linux's net.mptcp.add_addr_timeout.
+            add_addr_timeout: Duration::from_secs(120),
             syn_tries_with_mptcp: 3,
             ecn: EcnPolicy::Accept,
             pacing: true,

@@ -135,6 +135,22 @@ pub enum AbortError {
     UnknownConnection,
 }
 
+/// Why an address could not be announced or withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// No such connection.
+    #[error("no such connection")]
+    UnknownConnection,
+    /// It is not an address of ours, or was never told to this connection.
+    #[error("{0} is not known")]
+    UnknownAddress(IpAddr),
+    /// The connection is plain TCP, is not established or has ended; or it has as many addresses as
+    /// there are ids.
+    #[error("the connection cannot announce addresses now")]
+    NotPossible,
+}
+
 /// Why an operation on a subflow failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `mod` | the endpoint: input, output, getters |
 //! | `commands` | what the application asks for |
+//! | `addresses` | addresses and priorities, by hand |
 //! | `tuning` | settings of a connection that lives |
 //! | `offer` | what a new connection offers, and the second offer |
 //! | `peer_memory`, `expiring` | what earlier connections have shown of hosts |
@@ -19,6 +20,7 @@
 //! | `icmp_errors` | whose segment an ICMP error is about |
 //! | `interfaces`, `listener`, `ports`, `isn`, `reset`, `secret` | as they say |
 
+mod addresses;
 mod commands;
 mod connections;
 mod demux;
@@ -137,6 +139,8 @@ pub struct Endpoint {
     listeners: Listeners,
     connections: Connections,
     peers: PeerMemory,
+    /// What is announced to every peer.
+    announced: Vec<addresses::Announced>,
     /// Packets that belong to no connection.
     replies: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -154,13 +158,14 @@ impl Endpoint {
             ports: PortSelector::new(&mut rng, config.ephemeral_ports),
             demux: Demux::new(&mut rng, config.ephemeral_ports),
             cookies: Cookies::new(&mut rng),
-            peers: PeerMemory::new(&config),
             failed_joins: FailedJoins::new(config.failed_joins),
+            peers: PeerMemory::new(&config),
             config,
             rng,
             interfaces: InterfaceTable::default(),
             listeners: Listeners::default(),
             connections: Connections::default(),
+            announced: Vec::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
             stats: EndpointStats::default(),
@@ -385,8 +390,11 @@ impl Endpoint {
                 backup,
                 ..
             } => {
-                // The path manager asks again if it did not work.
-                let _ = self.open_subflow(now, id, local, remote, backup);
+                if self.open_subflow(now, id, local, remote, backup).is_err()
+                    && let Some(entry) = self.connections.get_mut(id)
+                {
+                    entry.connection.path_failed(now, local, remote);
+                }
             }
             Effect::Learnt(remote, lesson) => self.learn(now, remote, lesson),
             Effect::JoinRefused => self.stats.joins_refused += 1,
@@ -423,7 +431,9 @@ impl Endpoint {
         for address in usable {
             entry.connection.add_local_address(now, address);
         }
-        match entry.listener {
+        let listener = entry.listener;
+        self.announce_to(now, id);
+        match listener {
             None => self.tell(id, Event::Connected(id, protocol)),
             Some(listener) => {
                 if let Some(waiting) = self.listeners.get_mut(listener) {
@@ -456,8 +466,9 @@ impl Endpoint {
         self.tell(id, Event::Closed(id, reason));
     }
 
-    /// Nobody can join the connection any more. Its token stays taken until its last subflow is gone
-    /// (protocol reference 3.2).
+    /// Nobody can join the connection any more.
+    ///
+    /// Its token stays taken until its subflows are gone too (protocol reference 3.2).
     fn close_token(&mut self, id: ConnectionId) {
         let entry = self.connections.get(id);
         if let Some(token) = entry.and_then(|entry| entry.connection.token()) {

@@ -62,7 +62,7 @@ impl Endpoint {
     }
 
     /// Changes a connection and lets it act on that; `None` if there is none.
-    fn change<T>(
+    pub(super) fn change<T>(
         &mut self,
         now: Instant,
         id: ConnectionId,

@@ -156,6 +156,7 @@ mod tests {
     }
 
     /// Protocol reference 2.2.
+    /// Protocol statement 13.
     #[test]
     fn tokens_and_initial_data_sequence_numbers() {
         for (key, v0_token, v0_idsn, v1_token, v1_idsn) in [
@@ -203,6 +204,7 @@ mod tests {
     }
 
     /// Protocol reference 2.3: all four fields, for A joining B and for B joining A.
+    /// Protocol statement 13.
     #[test]
     fn join_hmacs() {
         let mac = |version, sender, receiver| JoinHmac::new(version, sender, receiver);
@@ -244,6 +246,7 @@ mod tests {
     }
 
     /// Protocol reference 2.3: the check that agrees with the Linux unit test.
+    /// Protocol statement 13.
     #[test]
     fn hmac_sha256_alone() {
         assert_eq!(
@@ -253,6 +256,7 @@ mod tests {
     }
 
     /// Protocol reference 2.4.
+    /// Protocol statement 13.
     #[test]
     fn add_addr_hmacs() {
         let v4: IpAddr = "192.0.2.17".parse().unwrap();
@@ -278,6 +282,7 @@ mod tests {
         }
     }
 
+    /// Protocol statement 122.
     #[test]
     fn secrets_do_not_show_in_debug_output() {
         let host = HostKey::new(Version::V0, A);

@@ -19,6 +19,7 @@ pub mod path_health;
 pub mod path_manager;
 pub mod receive_window;
 pub mod scheduler;
+pub mod signal_pace;
 pub mod small_segments;
 pub mod state;
 pub mod subflow;

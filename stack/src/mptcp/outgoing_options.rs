@@ -29,6 +29,8 @@ use smallvec::SmallVec;
 const TIMESTAMPS_LEN: usize = 12;
 /// REMOVE_ADDR before its first id (RFC 6824 §3.4.2).
 const REMOVE_ADDR_HEAD: usize = 3;
+/// Ids in one REMOVE_ADDR: Linux ignores one with more.
+const MAX_REMOVED_IDS: usize = 8;
 
 /// MSS, SACK-permitted, timestamps and window scale, and the MPTCP option of a SYN or SYN/ACK:
 /// at most 36 bytes.
@@ -78,9 +80,8 @@ pub fn of_signal(
 ) -> (OptionWriter, Option<MptcpOption>) {
     let mut options = of_segment(tcb, now);
     if let MptcpOption::RemoveAddr(ids) = signal {
-        let room = options.remaining() - REMOVE_ADDR_HEAD;
+        let room = MAX_REMOVED_IDS.min(options.remaining() - REMOVE_ADDR_HEAD);
         let (first, rest) = ids.split_at(room.min(ids.len()));
-        // As many as there is room for.
         let _ = options.mptcp(&MptcpOption::RemoveAddr(SmallVec::from_slice(first)));
         let rest = (!rest.is_empty()).then(|| MptcpOption::RemoveAddr(SmallVec::from_slice(rest)));
         return (options, rest);

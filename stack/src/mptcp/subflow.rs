@@ -8,6 +8,7 @@ use crate::base::seq::DataSeq;
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
 use crate::mptcp::path_health::PathHealth;
+use crate::mptcp::signal_pace::SignalPace;
 use crate::tcp::receive_rtt::ReceiveRtt;
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
@@ -44,6 +45,15 @@ pub enum Role {
     Joined,
 }
 
+/// Why a subflow is being probed; one probe serves both.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProbeRequests {
+    /// The application has asked.
+    pub for_application: bool,
+    /// The peer has withdrawn the address (RFC 6824 §3.4.2).
+    pub for_removal: bool,
+}
+
 /// A subflow.
 #[derive(Debug)]
 pub struct Subflow {
@@ -68,6 +78,8 @@ pub struct Subflow {
     pub ask_backup: bool,
     /// We do so ourselves, by our own policy.
     pub own_backup: bool,
+    /// It came to us with a SYN of the peer's.
+    pub opened_by_peer: bool,
     /// Mappings of sent bytes.
     pub sent: SentMappings,
     /// Mappings of received bytes.
@@ -95,6 +107,10 @@ pub struct Subflow {
     pub owes_data_fin: bool,
     /// Its interface is up.
     pub link_up: bool,
+    /// Who waits for the answer to a probe.
+    pub probes: ProbeRequests,
+    /// Acknowledgments that went out for their options only.
+    pub signal_pace: SignalPace,
     /// An RST is to be sent, with this reason in version 1; then it is closed.
     pub reset_with: Option<MpTcpRst>,
     /// A checksum was wrong at this DSN: the RST says so with MP_FAIL (RFC 6824 §3.6).
@@ -134,6 +150,7 @@ impl Subflow {
             backup: false,
             ask_backup: false,
             own_backup: false,
+            opened_by_peer: false,
             sent: SentMappings::default(),
             received: ReceivedMappings::default(),
             health: PathHealth::Working,
@@ -147,6 +164,8 @@ impl Subflow {
             heard_dss: false,
             owes_data_fin: false,
             link_up: true,
+            probes: ProbeRequests::default(),
+            signal_pace: SignalPace::default(),
             reset_with: None,
             failed_at: None,
             reset_reason: None,
@@ -168,6 +187,12 @@ impl Subflow {
     pub fn prefer(&mut self, backup: bool, binds_both: bool) {
         self.ask_backup = backup;
         self.own_backup = backup && binds_both;
+    }
+
+    /// Its path does not answer, or swallows data: nothing that matters goes there.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.health != PathHealth::Working
     }
 
     /// It is closed.

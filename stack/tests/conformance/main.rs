@@ -5,6 +5,11 @@
 //! at what the stack does. The statements are numbered as in the project's protocol reference;
 //! `cargo run -q -p umptcp-tests --bin statements` lists which test covers which.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "sequence numbers wrap, tests are small, and a wrong number fails"
+)]
+
 mod peer;
 
 mod addresses;

@@ -15,6 +15,7 @@ use super::receive::Context;
 use super::{Connection, Effect};
 use crate::base::config::Version;
 use crate::base::mptcp_counters::MptcpCounter;
+use crate::base::num::saturating_u32;
 use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_receive::Placed;
@@ -344,8 +345,9 @@ impl Connection {
         self.leave_paths(now);
         self.receive.forget_fin();
         self.subflows[0].received.forget_mappings();
-        self.deliver_waiting(anchor);
-        let next = anchor.dsn_of(context.start);
+        // The text of this segment may be among what waited, or be still to come.
+        let end = self.deliver_waiting(anchor);
+        let next = anchor.dsn_of(end.unwrap_or(context.start));
         self.step(Step::PeerStopped { next });
         if next.after(self.receive.rcv_nxt()) {
             // There would be a hole for ever.
@@ -353,15 +355,18 @@ impl Connection {
         }
     }
 
-    /// Gives what waits its place.
-    fn deliver_waiting(&mut self, anchor: Anchor) {
+    /// Gives what waits its place; tells where it ended, if anything waited.
+    fn deliver_waiting(&mut self, anchor: Anchor) -> Option<SeqNum> {
         let before = self.receive.rcv_nxt();
+        let mut end = None;
         for (ssn, bytes) in self.subflows[0].received.take_waiting() {
+            end = Some(ssn + saturating_u32(bytes.len()));
             self.receive.place_unmapped(anchor.dsn_of(ssn), bytes);
         }
         if self.receive.rcv_nxt() != before {
             self.wake_reader();
         }
+        end
     }
 
     /// In-order bytes of the subflow that need no mapping.

@@ -7,7 +7,7 @@ use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::path_health::{PathEvent, PathHealth};
-use crate::mptcp::subflow::Subflow;
+use crate::mptcp::subflow::{ProbeRequests, Subflow};
 use crate::tcp::keepalive::KeepaliveExpired;
 
 impl Connection {
@@ -46,7 +46,11 @@ impl Connection {
         let subflow = &mut self.subflows[index];
         let possible = subflow.can_signal();
         if possible {
-            subflow.tcb.request_probe(now);
+            subflow.probes.for_application = true;
+            // One that is under way because of a REMOVE_ADDR must come to its end.
+            if !subflow.probes.for_removal {
+                subflow.tcb.request_probe(now);
+            }
         }
         possible
     }
@@ -78,7 +82,13 @@ impl Connection {
         }
         if subflow.tcb.heard(now) {
             let id = subflow.id;
-            self.effects.push_back(Effect::SubflowProbed(id, true));
+            // RFC 6824 §3.4.2: somebody answers, so a subflow whose address was withdrawn stays.
+            let ProbeRequests {
+                for_application, ..
+            } = core::mem::take(&mut subflow.probes);
+            if for_application {
+                self.effects.push_back(Effect::SubflowProbed(id, true));
+            }
         }
     }
 
@@ -86,7 +96,15 @@ impl Connection {
         let id = self.subflows[index].id;
         match self.subflows[index].tcb.handle_keepalive_timeout(now) {
             KeepaliveExpired::Nothing => {}
-            KeepaliveExpired::NoAnswer => self.effects.push_back(Effect::SubflowProbed(id, false)),
+            KeepaliveExpired::NoAnswer => {
+                let probes = core::mem::take(&mut self.subflows[index].probes);
+                if probes.for_application {
+                    self.effects.push_back(Effect::SubflowProbed(id, false));
+                }
+                if probes.for_removal {
+                    self.remove_subflow(now, index);
+                }
+            }
             KeepaliveExpired::Dead => self.peer_is_gone(now, index),
         }
     }

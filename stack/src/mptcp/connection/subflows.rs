@@ -5,7 +5,7 @@ use super::{Connection, Effect};
 use crate::base::error::CloseReason;
 use crate::base::id::{InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
-use crate::base::time::{Duration, Instant};
+use crate::base::time::Instant;
 use crate::mptcp::fallback::Step;
 use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::state::DataEvent;
@@ -17,10 +17,6 @@ use crate::wire::tcp_option::TcpOptions;
 
 /// Closed subflows that stay listed.
 const MAX_CLOSED_SUBFLOWS: usize = 32;
-/// First wait after a join failed; it doubles each time (protocol reference 3.12).
-const JOIN_RETRY: Duration = Duration::from_secs(1);
-/// And never becomes longer than this.
-const MAX_JOIN_RETRY: Duration = Duration::from_secs(60);
 
 impl Connection {
     /// The TCP connection of a subflow in TIME-WAIT.
@@ -132,32 +128,20 @@ impl Connection {
         // What it held may come again on another subflow.
         self.step(Step::ForgetFailure);
         let subflow = &mut self.subflows[index];
-        let (id, tuple, remote_id) = (subflow.id, subflow.tuple, subflow.remote_id);
-        let transient = subflow.end_is_transient;
-        let failed_join = matches!(
-            subflow.role,
-            Role::Joining { .. } | Role::PreEstablished { .. }
-        );
+        let (id, tuple) = (subflow.id, subflow.tuple);
         self.prune_wanted = true;
         self.effects.push_back(Effect::SubflowClosed(id, tuple));
         self.move_data_away(now, index, Moved::All);
         let subflow = &mut self.subflows[index];
         subflow.sent.clear();
         subflow.received.clear();
-        if failed_join {
-            self.failed_joins += 1;
-            if !transient {
-                self.addresses.set_remote_failed_if_announced(remote_id);
-            }
-        }
+        self.path_ended(now, index);
         self.signals.retain(|signal| signal.on != Some(id));
         if self.closed.is_some() {
             return;
         }
         if self.subflows.iter().all(|subflow| subflow.is_closed()) {
             self.all_subflows_closed(now);
-        } else {
-            self.retry_paths_later(now);
         }
     }
 
@@ -172,19 +156,7 @@ impl Connection {
             self.deadlines
                 .give_up
                 .get_or_insert(now + self.config.close_timeout);
-            self.retry_paths_later(now);
         }
-    }
-
-    /// Asks the path manager again after a pause that grows with failed attempts.
-    fn retry_paths_later(&mut self, now: Instant) {
-        if self.session().is_none() {
-            return;
-        }
-        let pause = JOIN_RETRY
-            .saturating_mul(1 << self.failed_joins.min(6))
-            .min(MAX_JOIN_RETRY);
-        self.deadlines.paths.get_or_insert(now + pause);
     }
 
     /// Closes one subflow in order.

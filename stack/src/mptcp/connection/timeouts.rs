@@ -38,6 +38,7 @@ impl Connection {
             deadlines.announce,
             deadlines.fail,
             self.crossed.iter().map(|join| join.at).min(),
+            deadlines.signal,
         ];
         let subflows = self
             .subflows
@@ -85,6 +86,8 @@ impl Connection {
         if take_due(&mut self.deadlines.fail, now) {
             self.fail_timed_out(now);
         }
+        // The turn that follows sends what has waited.
+        take_due(&mut self.deadlines.signal, now);
         if take_due(&mut self.deadlines.give_up, now) {
             let reason = if self.state.is_finished() {
                 CloseReason::Finished

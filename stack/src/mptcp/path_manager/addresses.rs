@@ -1,30 +1,25 @@
 //! The addresses of both hosts within one connection, with their ids (RFC 6824 §3.4).
+//!
+//! Owns our ids and what we have told of them. It never decides to tell or to use an address.
 
+use super::remote::{Announced, RemoteAddress, RemoteAddresses};
 use crate::base::id::AddressId;
+use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
-/// One of our addresses.
+/// One of our addresses, or a port of one that was announced for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalAddress {
     /// Our id for it.
     pub id: AddressId,
     /// The address.
     pub address: IpAddr,
-    /// ADD_ADDR was queued for it.
+    /// The port the peer is to join, if not that of the subflow that carries the announcement.
+    pub port: Option<u16>,
+    /// ADD_ADDR was queued for it, or the peer has met it otherwise.
     pub announced: bool,
     /// Its interface is up.
     pub up: bool,
-}
-
-/// One of the peer's addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemoteAddress {
-    /// The peer's id for it.
-    pub id: AddressId,
-    /// Address and port to join.
-    pub address: SocketAddr,
-    /// A subflow to it failed; not tried again until announced again (RFC 6824 §3.4.1).
-    pub failed: bool,
 }
 
 /// Addresses and ids. An id means one address for as long as it is known; id 0 is the address
@@ -32,12 +27,9 @@ pub struct RemoteAddress {
 #[derive(Debug)]
 pub struct AddressBook {
     local: Vec<LocalAddress>,
-    remote: Vec<RemoteAddress>,
+    remote: RemoteAddresses,
     next_local_id: u8,
 }
-
-/// Addresses a peer may announce; more are ignored.
-const MAX_REMOTE: usize = 32;
 
 impl AddressBook {
     /// Starts with the addresses of the initial subflow.
@@ -47,14 +39,11 @@ impl AddressBook {
             local: vec![LocalAddress {
                 id: AddressId::INITIAL,
                 address: local,
+                port: None,
                 announced: true,
                 up: true,
             }],
-            remote: vec![RemoteAddress {
-                id: AddressId::INITIAL,
-                address: remote,
-                failed: false,
-            }],
+            remote: RemoteAddresses::new(remote),
             next_local_id: 1,
         }
     }
@@ -65,18 +54,40 @@ impl AddressBook {
         &self.local
     }
 
+    /// Our addresses as such, without the entries for ports.
+    pub fn local_addresses(&self) -> impl Iterator<Item = &LocalAddress> {
+        self.local.iter().filter(|known| known.port.is_none())
+    }
+
     /// The peer's addresses.
     #[must_use]
     pub fn remote(&self) -> &[RemoteAddress] {
-        &self.remote
+        self.remote.known()
+    }
+
+    /// The remote end of the initial subflow, whether it was withdrawn since or not.
+    #[must_use]
+    pub fn initial_remote(&self) -> SocketAddr {
+        self.remote.initial()
     }
 
     /// Adds one of our addresses; returns its id, or `None` if all ids are taken.
     pub fn add_local(&mut self, address: IpAddr) -> Option<AddressId> {
-        if let Some(known) = self.local.iter_mut().find(|known| known.address == address) {
+        self.add(address, None)
+    }
+
+    /// Adds an address, or a port of one, that is to be announced for itself; returns its id, or
+    /// `None` if all ids are taken.
+    ///
+    /// A port has an id of its own. Hosts tell addresses from each other by the id alone, so that
+    /// of the address goes on meaning the address.
+    pub fn add(&mut self, address: IpAddr, port: Option<u16>) -> Option<AddressId> {
+        if let Some(known) = self.find_mut(address, port) {
             known.up = true;
             return Some(known.id);
         }
+        // RFC 6824 §3.4: unique within the connection. They are given out in turn, so that one that
+        // was withdrawn means nothing for as long as possible.
         let free = (0..=u8::MAX)
             .map(|step| self.next_local_id.wrapping_add(step))
             .find(|&id| id != 0 && self.local.iter().all(|known| known.id.0 != id))?;
@@ -85,78 +96,103 @@ impl AddressBook {
         self.local.push(LocalAddress {
             id,
             address,
+            port,
             announced: false,
             up: true,
         });
         Some(id)
     }
 
-    /// Takes one of our addresses away; returns the id it had.
-    pub fn remove_local(&mut self, address: IpAddr) -> Option<AddressId> {
-        let index = self
-            .local
-            .iter()
-            .position(|known| known.address == address)?;
-        Some(self.local.remove(index).id)
+    /// Our id for the local end of a subflow: that of its port, if it was announced, or that of the
+    /// address, which becomes known if it is not. `None` if all ids are taken.
+    pub fn id_of_end(&mut self, local: SocketAddr) -> Option<AddressId> {
+        match self.find_mut(local.ip(), Some(local.port())) {
+            Some(known) => Some(known.id),
+            None => self.add_local(local.ip()),
+        }
+    }
+
+    /// Takes one of our addresses away with all its ports; returns the entries it had.
+    pub fn remove_local(&mut self, address: IpAddr) -> SmallVec<[LocalAddress; 2]> {
+        self.remove_where(|known| known.address == address)
+    }
+
+    /// Takes one entry away: an address as such, or a port of one.
+    pub fn remove(&mut self, address: IpAddr, port: Option<u16>) -> Option<LocalAddress> {
+        self.remove_where(|known| known.address == address && known.port == port)
+            .pop()
+    }
+
+    fn remove_where(
+        &mut self,
+        matches: impl Fn(&LocalAddress) -> bool,
+    ) -> SmallVec<[LocalAddress; 2]> {
+        let removed = self.local.iter().copied().filter(&matches).collect();
+        self.local.retain(|known| !matches(known));
+        removed
     }
 
     /// Our id for an address.
     #[must_use]
     pub fn local_id(&self, address: IpAddr) -> Option<AddressId> {
-        self.local
-            .iter()
+        self.local_addresses()
             .find(|known| known.address == address)
             .map(|known| known.id)
     }
 
-    /// ADD_ADDR was queued for it.
+    /// ADD_ADDR was queued for it, or the peer need not be told.
     pub fn set_announced(&mut self, address: IpAddr) {
-        if let Some(known) = self.local.iter_mut().find(|known| known.address == address) {
+        if let Some(known) = self.find_mut(address, None) {
+            known.announced = true;
+        }
+    }
+
+    /// ADD_ADDR was queued for what has this id.
+    pub fn set_id_announced(&mut self, id: AddressId) {
+        if let Some(known) = self.local.iter_mut().find(|known| known.id == id) {
             known.announced = true;
         }
     }
 
     /// Its interface went up or down.
     pub fn set_local_up(&mut self, address: IpAddr, up: bool) {
-        if let Some(known) = self.local.iter_mut().find(|known| known.address == address) {
-            known.up = up;
-        }
-    }
-
-    /// The peer announced an address. Returns true if that is news: a known id must keep its
-    /// address (RFC 6824 §3.4.1), another one is ignored.
-    pub fn announce_remote(&mut self, id: AddressId, address: SocketAddr) -> bool {
-        if let Some(known) = self.remote.iter_mut().find(|known| known.id == id) {
-            if known.address.ip() == address.ip() {
-                known.failed = false;
+        for known in &mut self.local {
+            if known.address == address {
+                known.up = up;
             }
-            return false;
         }
-        let fits = self.remote.len() < MAX_REMOTE;
-        if fits {
-            self.remote.push(RemoteAddress {
-                id,
-                address,
-                failed: false,
-            });
-        }
-        fits
     }
 
-    /// The peer withdrew an address. Unknown ids are ignored.
-    pub fn withdraw_remote(&mut self, id: AddressId) {
-        self.remote.retain(|known| known.id != id);
+    /// The peer announced an address; `limit` is how many it may have announced.
+    pub fn announce_remote(
+        &mut self,
+        id: AddressId,
+        address: SocketAddr,
+        limit: usize,
+    ) -> Announced {
+        self.remote.announce(id, address, limit)
     }
 
-    /// A subflow to this address could not be opened. The initial address is known to work.
-    pub fn set_remote_failed_if_announced(&mut self, id: AddressId) {
-        let announced = self
-            .remote
+    /// The peer withdrew an address. Returns false for an unknown id.
+    pub fn withdraw_remote(&mut self, id: AddressId) -> bool {
+        self.remote.withdraw(id)
+    }
+
+    /// A subflow to this address was established: it is the peer's without doubt.
+    pub fn set_remote_proven(&mut self, address: SocketAddr) {
+        self.remote.set_proven(address);
+    }
+
+    /// A subflow to this address could not be opened. Returns true if it must not be tried again
+    /// before it is announced again (RFC 6824 §3.4.1).
+    pub fn set_remote_failed(&mut self, address: SocketAddr) -> bool {
+        self.remote.set_failed(address)
+    }
+
+    fn find_mut(&mut self, address: IpAddr, port: Option<u16>) -> Option<&mut LocalAddress> {
+        self.local
             .iter_mut()
-            .filter(|known| known.id != AddressId::INITIAL);
-        if let Some(known) = announced.into_iter().find(|known| known.id == id) {
-            known.failed = true;
-        }
+            .find(|known| known.address == address && known.port == port)
     }
 }
 
@@ -172,6 +208,7 @@ mod tests {
         AddressBook::new(ip(1), SocketAddr::new(ip(100), 80))
     }
 
+    /// Protocol statement 107.
     #[test]
     fn local_ids_are_unique_and_stable() {
         let mut book = book();
@@ -179,27 +216,49 @@ mod tests {
         assert_eq!(book.add_local(ip(2)), Some(AddressId(1)));
         assert_eq!(book.add_local(ip(3)), Some(AddressId(2)));
         assert_eq!(book.add_local(ip(2)), Some(AddressId(1)));
-        assert_eq!(book.remove_local(ip(2)), Some(AddressId(1)));
+        assert_eq!(book.remove_local(ip(2))[0].id, AddressId(1));
         assert_eq!(book.add_local(ip(4)), Some(AddressId(3)));
         assert_eq!(book.local_id(ip(2)), None);
     }
 
+    /// Protocol statement 107.
     #[test]
-    fn a_known_id_keeps_its_address() {
+    fn an_id_is_given_again_only_when_it_was_taken_back() {
         let mut book = book();
-        assert!(book.announce_remote(AddressId(7), SocketAddr::new(ip(101), 80)));
-        assert!(!book.announce_remote(AddressId(7), SocketAddr::new(ip(102), 80)));
-        assert_eq!(book.remote()[1].address.ip(), ip(101));
-        book.withdraw_remote(AddressId(7));
-        assert!(book.announce_remote(AddressId(7), SocketAddr::new(ip(102), 80)));
+        for last in 2..=255 {
+            assert_eq!(book.add_local(ip(last)), Some(AddressId(last - 1)));
+        }
+        let more: IpAddr = [10, 0, 1, 1].into();
+        assert_eq!(book.add_local(more), Some(AddressId(255)));
+        let one_too_many: IpAddr = [10, 0, 1, 2].into();
+        assert_eq!(book.add_local(one_too_many), None);
+        book.remove_local(ip(1));
+        assert_eq!(book.add_local(one_too_many), None, "0 is the initial one");
+        book.remove_local(ip(8));
+        assert_eq!(book.add_local(one_too_many), Some(AddressId(7)));
     }
 
     #[test]
-    fn announcements_are_bounded() {
+    fn a_port_has_an_id_of_its_own() {
         let mut book = book();
-        for id in 1..=255 {
-            book.announce_remote(AddressId(id), SocketAddr::new(ip(id), 80));
+        assert_eq!(book.add(ip(1), Some(8080)), Some(AddressId(1)));
+        assert_eq!(book.local_id(ip(1)), Some(AddressId(0)));
+        for (port, id) in [(8080, 1), (80, 0)] {
+            let end = SocketAddr::new(ip(1), port);
+            assert_eq!(book.id_of_end(end), Some(AddressId(id)));
         }
-        assert_eq!(book.remote().len(), MAX_REMOTE);
+        let removed = book.remove(ip(1), Some(8080)).map(|known| known.id);
+        assert_eq!(removed, Some(AddressId(1)));
+        assert_eq!(book.local().len(), 1);
+    }
+
+    #[test]
+    fn an_address_goes_with_its_ports() {
+        let mut book = book();
+        book.add_local(ip(2));
+        book.add(ip(2), Some(1));
+        let ids: Vec<u8> = book.remove_local(ip(2)).iter().map(|k| k.id.0).collect();
+        assert_eq!(ids, [1, 2]);
+        assert_eq!(book.local().len(), 1);
     }
 }

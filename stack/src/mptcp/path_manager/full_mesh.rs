@@ -1,7 +1,7 @@
 //! Full mesh: every local address to every remote one, started by the side that started the
 //! connection; the other side announces its addresses (protocol reference 3.12).
 
-use super::{PathAction, PathActions, PathManager, PathView};
+use super::{PathAction, PathActions, PathInUse, PathManager, PathView, RemoteAddress};
 use std::net::IpAddr;
 
 /// Opens subflows between all pairs of addresses of one family, up to the limit of the
@@ -12,77 +12,83 @@ pub struct FullMesh;
 
 impl PathManager for FullMesh {
     fn update(&mut self, view: &PathView<'_>) -> PathActions {
-        let announcements = view
-            .addresses
-            .local()
-            .iter()
-            .filter(|local| !local.announced && local.up)
-            .map(|local| PathAction::Announce(local.address));
         if !view.initiator {
             // Who started the connection opens subflows: the other side may be unreachable
             // behind a NAT (RFC 6824 §3.4.1).
-            return announcements.collect();
+            let unknown = view.addresses.local_addresses();
+            return unknown
+                .filter(|local| !local.announced && local.up)
+                .map(|local| PathAction::Announce(local.address))
+                .collect();
         }
         let mut actions = PathActions::new();
-        let mut used: Vec<(IpAddr, IpAddr)> = view
-            .in_use
-            .iter()
-            .map(|path| (path.local, path.remote.ip()))
-            .collect();
+        let mut used: Vec<PathInUse> = view.in_use.to_vec();
         while used.len() < view.max_subflows {
-            let Some(action) = next_pair(view, &used) else {
+            let Some((local, remote)) = next_pair(view, &used) else {
                 break;
             };
-            if let PathAction::Open { local, remote, .. } = action {
-                used.push((local, remote.ip()));
-            }
-            actions.push(action);
+            used.push(PathInUse {
+                local,
+                remote: remote.address,
+                remote_id: remote.id,
+                opened_by_peer: false,
+            });
+            actions.push(PathAction::Open {
+                local,
+                remote: remote.address,
+                remote_id: remote.id,
+            });
         }
         actions
     }
 }
 
 /// The unused pair whose two addresses have the fewest subflows between them.
-fn next_pair(view: &PathView<'_>, used: &[(IpAddr, IpAddr)]) -> Option<PathAction> {
-    let uses = |address: IpAddr| {
-        used.iter()
-            .filter(|(l, r)| *l == address || *r == address)
-            .count()
-    };
-    let mut best: Option<(usize, PathAction)> = None;
-    for local in view.addresses.local().iter().filter(|local| local.up) {
-        for remote in view
-            .addresses
-            .remote()
-            .iter()
-            .filter(|remote| !remote.failed)
-        {
-            let pair = (local.address, remote.address.ip());
-            let denied = view.deny_join_initial && remote.id.0 == 0;
-            let prohibited = view.prohibited.contains(&(local.address, remote.address));
-            if denied || prohibited || pair.0.is_ipv4() != pair.1.is_ipv4() || used.contains(&pair)
-            {
+fn next_pair(view: &PathView<'_>, used: &[PathInUse]) -> Option<(IpAddr, RemoteAddress)> {
+    let mut best: Option<(usize, IpAddr, RemoteAddress)> = None;
+    for local in view.addresses.local_addresses().filter(|local| local.up) {
+        for remote in view.addresses.remote() {
+            if !is_wanted(view, used, local.address, remote) {
                 continue;
             }
-            let cost = uses(pair.0) + uses(pair.1);
-            if best.is_none_or(|(least, _)| cost < least) {
-                let action = PathAction::Open {
-                    local: local.address,
-                    remote: remote.address,
-                    remote_id: remote.id,
-                };
-                best = Some((cost, action));
+            let cost = uses(used, local.address) + uses(used, remote.address.ip());
+            if best.is_none_or(|(least, ..)| cost < least) {
+                best = Some((cost, local.address, *remote));
             }
         }
     }
-    best.map(|(_, action)| action)
+    best.map(|(_, local, remote)| (local, remote))
+}
+
+fn uses(used: &[PathInUse], address: IpAddr) -> usize {
+    used.iter()
+        .filter(|path| path.local == address || path.remote.ip() == address)
+        .count()
+}
+
+fn is_wanted(
+    view: &PathView<'_>,
+    used: &[PathInUse],
+    local: IpAddr,
+    remote: &RemoteAddress,
+) -> bool {
+    // RFC 8684 §3.1, flag C: that address and port, under whatever id it is announced.
+    let denied = view.deny_join_initial && remote.address == view.addresses.initial_remote();
+    let prohibited = view.prohibited.contains(&(local, remote.address));
+    !denied
+        && !prohibited
+        && !remote.failed
+        && local.is_ipv4() == remote.address.is_ipv4()
+        && !used.iter().any(|path| path.is_between(local, remote))
+        && view.attempts.allows(view.now, local, remote.address)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{AddressBook, PathInUse};
+    use super::super::{AddressBook, Attempts};
     use super::*;
     use crate::base::id::AddressId;
+    use crate::base::time::Instant;
     use std::net::SocketAddr;
 
     fn local(last: u8) -> IpAddr {
@@ -93,70 +99,152 @@ mod tests {
         SocketAddr::from(([10, 9, 0, last], 80))
     }
 
-    fn book() -> AddressBook {
-        let mut book = AddressBook::new(local(0), remote(0));
-        book.add_local(local(1));
-        book.announce_remote(AddressId(5), remote(1));
-        book
-    }
+    const INITIAL: PathInUse = PathInUse {
+        local: IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 0)),
+        remote: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 0)), 80),
+        remote_id: AddressId::INITIAL,
+        opened_by_peer: false,
+    };
 
-    fn view(book: &AddressBook, initiator: bool, max_subflows: usize) -> PathActions {
-        view_without(book, initiator, max_subflows, &[])
-    }
-
-    fn view_without(
-        book: &AddressBook,
+    struct Case {
+        book: AddressBook,
+        attempts: Attempts,
+        in_use: Vec<PathInUse>,
         initiator: bool,
+        deny_join_initial: bool,
+        prohibited: Vec<(IpAddr, SocketAddr)>,
         max_subflows: usize,
-        prohibited: &[(IpAddr, SocketAddr)],
-    ) -> PathActions {
-        let in_use = [PathInUse {
-            local: local(0),
-            remote: remote(0),
-        }];
-        FullMesh.update(&PathView {
-            initiator,
-            deny_join_initial: false,
-            addresses: book,
-            in_use: &in_use,
-            prohibited,
-            max_subflows,
-        })
+    }
+
+    impl Case {
+        /// Two addresses on both sides, one subflow.
+        fn new() -> Self {
+            let mut book = AddressBook::new(local(0), remote(0));
+            book.add_local(local(1));
+            book.announce_remote(AddressId(5), remote(1), 8);
+            Self {
+                book,
+                attempts: Attempts::default(),
+                in_use: vec![INITIAL],
+                initiator: true,
+                deny_join_initial: false,
+                prohibited: Vec::new(),
+                max_subflows: 8,
+            }
+        }
+
+        fn actions(&self) -> PathActions {
+            FullMesh.update(&PathView {
+                now: Instant::ZERO,
+                initiator: self.initiator,
+                deny_join_initial: self.deny_join_initial,
+                addresses: &self.book,
+                attempts: &self.attempts,
+                in_use: &self.in_use,
+                prohibited: &self.prohibited,
+                max_subflows: self.max_subflows,
+            })
+        }
+
+        fn opened(&self) -> Vec<(IpAddr, SocketAddr)> {
+            let open = |action| match action {
+                PathAction::Open { local, remote, .. } => (local, remote),
+                PathAction::Announce(address) => panic!("{address} announced"),
+            };
+            self.actions().into_iter().map(open).collect()
+        }
     }
 
     #[test]
     fn a_limit_of_two_gives_disjoint_paths() {
+        let mut case = Case::new();
+        case.max_subflows = 2;
         let open = PathAction::Open {
             local: local(1),
             remote: remote(1),
             remote_id: AddressId(5),
         };
-        assert_eq!(view(&book(), true, 2).as_slice(), [open]);
+        assert_eq!(case.actions().as_slice(), [open]);
     }
 
     #[test]
     fn without_a_limit_it_is_a_full_mesh() {
-        assert_eq!(view(&book(), true, 8).len(), 3);
-    }
-
-    #[test]
-    fn a_path_that_the_peer_has_closed_for_good_is_left_out() {
-        let prohibited = [(local(1), remote(1)), (local(0), remote(1))];
-        let open = PathAction::Open {
-            local: local(1),
-            remote: remote(0),
-            remote_id: AddressId(0),
-        };
-        let actions = view_without(&book(), true, 8, &prohibited);
-        assert_eq!(actions.as_slice(), [open]);
-        assert!(view_without(&book(), true, 1, &prohibited).is_empty());
+        assert_eq!(Case::new().opened().len(), 3);
     }
 
     #[test]
     fn the_listening_side_announces() {
-        assert_eq!(
-            view(&book(), false, 8).as_slice(),
-            [PathAction::Announce(local(1))]
-        );
+        let mut case = Case::new();
+        case.initiator = false;
+        assert_eq!(case.actions().as_slice(), [PathAction::Announce(local(1))]);
+    }
+
+    #[test]
+    fn what_the_peer_denies_is_not_joined_under_another_id() {
+        let mut case = Case::new();
+        case.deny_join_initial = true;
+        case.book.announce_remote(AddressId(6), remote(0), 8);
+        let opened = case.opened();
+        assert_eq!(opened.len(), 2);
+        assert!(opened.iter().all(|(_, to)| *to == remote(1)));
+        // Another port of the same address is not denied.
+        let port = SocketAddr::new(remote(0).ip(), 81);
+        case.book.announce_remote(AddressId(6), port, 8);
+        assert!(case.opened().contains(&(local(0), port)));
+    }
+
+    #[test]
+    fn a_subflow_of_the_peer_from_behind_a_nat_counts_by_its_id() {
+        let mut case = Case::new();
+        case.in_use.push(PathInUse {
+            local: local(0),
+            remote: SocketAddr::from(([192, 0, 2, 1], 3333)),
+            remote_id: AddressId(5),
+            opened_by_peer: true,
+        });
+        assert!(!case.opened().contains(&(local(0), remote(1))));
+        assert!(case.opened().contains(&(local(1), remote(1))));
+    }
+
+    #[test]
+    fn another_port_of_an_address_is_another_path() {
+        let mut case = Case::new();
+        case.in_use.push(PathInUse {
+            remote: remote(1),
+            remote_id: AddressId(5),
+            ..INITIAL
+        });
+        assert!(!case.opened().contains(&(local(0), remote(1))));
+        let port = SocketAddr::new(remote(1).ip(), 81);
+        case.book.announce_remote(AddressId(5), port, 8);
+        assert!(case.opened().contains(&(local(0), port)));
+    }
+
+    #[test]
+    fn what_failed_waits() {
+        let mut case = Case::new();
+        case.attempts.failed(Instant::ZERO, local(0), remote(1));
+        assert!(!case.opened().contains(&(local(0), remote(1))));
+        assert_eq!(case.opened().len(), 2);
+        assert!(case.book.set_remote_failed(remote(1)));
+        assert_eq!(case.opened(), [(local(1), remote(0))]);
+    }
+
+    #[test]
+    fn an_address_that_was_withdrawn_is_used_for_nothing_new() {
+        let mut case = Case::new();
+        assert!(case.book.withdraw_remote(AddressId::INITIAL));
+        let opened = case.opened();
+        assert_eq!(opened.len(), 2);
+        assert!(opened.iter().all(|(_, to)| *to == remote(1)));
+    }
+
+    #[test]
+    fn a_path_that_the_peer_has_closed_for_good_is_left_out() {
+        let mut case = Case::new();
+        case.prohibited = vec![(local(1), remote(1)), (local(0), remote(1))];
+        assert_eq!(case.opened(), [(local(1), remote(0))]);
+        case.max_subflows = 1;
+        assert_eq!(case.opened(), []);
     }
 }

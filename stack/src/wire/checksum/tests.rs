@@ -54,6 +54,7 @@ fn pieces_at_odd_offsets() {
 }
 
 /// The DSS checksums of the reference, section 2.6: version 0 and version 1 of each.
+/// Protocol statement 13.
 #[test]
 fn dss_vectors() {
     for (version, checksums) in [

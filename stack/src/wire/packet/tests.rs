@@ -30,6 +30,7 @@ fn reversed(tuple: FourTuple) -> FourTuple {
 
 /// The packets of section 2.6: the same segment, emitted, is the same but for the IP
 /// identification, 0x1234 there and 0 here, and so the checksum of the IP header.
+/// Protocol statement 13.
 #[test]
 fn whole_packets_of_the_reference() {
     let syn = Flags {
@@ -321,7 +322,8 @@ fn a_known_payload_sum_is_used() {
     assert!(parse(&unverified(build(Some(1)))).is_err());
 }
 
-/// Statement 122, and payloads: neither is printed.
+/// Keys and payloads: neither is printed.
+/// Protocol statement 122.
 #[test]
 fn debug_shows_no_key_and_no_payload() {
     let capable = MptcpOption::Capable(MpCapable {

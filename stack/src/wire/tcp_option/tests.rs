@@ -262,7 +262,8 @@ fn the_first_dss_counts() {
     );
 }
 
-/// Statement 122: a writer that holds a key does not print it.
+/// A writer that holds a key does not print it.
+/// Protocol statement 122.
 #[test]
 fn keys_do_not_show() {
     let mut writer = OptionWriter::new();
@@ -352,8 +353,8 @@ fn write(writer: &mut OptionWriter, said: &mut TcpOptions, piece: &Piece) -> Res
 }
 
 proptest! {
-    /// Statement 120: never more than 40 bytes, always whole options, and what went in is what
-    /// comes out.
+    /// Never more than 40 bytes, always whole options, and what went in is what comes out.
+    /// Protocol statement 120.
     #[test]
     fn whatever_goes_in_comes_out(pieces in prop::collection::vec(piece(), 0..8)) {
         let mut writer = OptionWriter::new();

@@ -12,6 +12,13 @@ impl Scene {
     /// application holds the connection. What was sent on the way is forgotten. No data has gone
     /// either way.
     pub(crate) fn established(setup: Setup) -> Self {
+        let mut scene = Self::established_keeping_sent(setup);
+        scene.clear();
+        scene
+    }
+
+    /// The same, and what was sent after the handshake is not forgotten.
+    pub(crate) fn established_keeping_sent(setup: Setup) -> Self {
         let mut scene = Self::new(setup);
         match scene.setup.role {
             Role::Client => {
@@ -29,7 +36,6 @@ impl Scene {
         }
         assert!(scene.is_mptcp(), "{:?}", scene.protocol());
         scene.data_ack(0);
-        scene.clear();
         scene.events();
         scene
     }
@@ -55,6 +61,13 @@ impl Scene {
 
     /// The stack connects; gives its SYN.
     pub(crate) fn connect(&mut self) -> Packet {
+        self.connect_without_collecting();
+        self.collect();
+        self.sent_one()
+    }
+
+    /// The same, with the SYN still in the stack.
+    pub(crate) fn connect_without_collecting(&mut self) {
         let local = SocketAddr::new(self.setup.addresses[0], self.setup.port);
         let connection = self
             .endpoint
@@ -66,8 +79,6 @@ impl Scene {
             )
             .expect("there are addresses");
         self.set_connection(connection);
-        self.collect();
-        self.sent_one()
     }
 
     /// The MP_CAPABLE that the peer should put on its SYN/ACK.
@@ -144,16 +155,19 @@ impl Scene {
         let subflow = PeerSubflow::new(from, to, self.next_iss(), id);
         self.peer.subflows.push(subflow);
         let index = self.peer.subflows.len() - 1;
-        let options = self.syn_options(0);
-        let segment = self
-            .segment(index)
-            .without_options()
-            .option(options)
-            .option(mptcp)
-            .flag(flag::SYN);
+        let segment = self.syn_segment(index, mptcp);
         self.note_own_capable(&segment);
         self.send(segment);
         index
+    }
+
+    /// The SYN of a subflow.
+    pub(crate) fn syn_segment(&self, subflow: usize, mptcp: &[u8]) -> Segment {
+        self.segment(subflow)
+            .without_options()
+            .option(self.syn_options(0))
+            .option(mptcp)
+            .flag(flag::SYN)
     }
 
     /// The peer acknowledges the SYN/ACK of a subflow with these MPTCP options.
@@ -245,9 +259,13 @@ impl Scene {
         id: u8,
         backup: bool,
     ) -> usize {
-        let nonce = PeerSubflow::new(from, to, self.next_iss(), id).nonce;
-        let option = mp_join_syn(backup, id, self.peer.their_token(), nonce);
+        let option = mp_join_syn(backup, id, self.peer.their_token(), self.next_nonce());
         self.syn_from(from, to, id, &option)
+    }
+
+    /// The nonce of the peer's next subflow.
+    pub(crate) fn next_nonce(&self) -> u32 {
+        PeerSubflow::nonce_for(self.next_iss())
     }
 
     /// The last: the peer's third ACK with its HMAC.

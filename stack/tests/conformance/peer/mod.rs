@@ -19,17 +19,13 @@
     unused_imports,
     reason = "a set of tools: each has its use, some have it only when a test is written"
 )]
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "sequence numbers and tests are small, and a wrong one fails"
-)]
 
 pub(crate) mod crypto;
 mod handshake;
 pub(crate) mod options;
 pub(crate) mod packet;
 mod scene;
-mod state;
+pub(crate) mod state;
 
 pub(crate) use options::{Dss, Wide};
 pub(crate) use packet::{Mptcp, Packet, Segment};

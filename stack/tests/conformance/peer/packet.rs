@@ -650,6 +650,15 @@ fn ip_header(src: IpAddr, dst: IpAddr, tcp_len: usize) -> Vec<u8> {
     header
 }
 
+/// Writes the right TCP checksum into an IPv4 packet.
+pub(crate) fn complete_checksum(packet: &mut [u8]) {
+    let (ip, tcp) = packet.split_at_mut(20);
+    let address = |at: usize| <[u8; 4]>::try_from(&ip[at..at + 4]).expect("four");
+    tcp[16..18].fill(0);
+    let checksum = tcp_checksum(address(12).into(), address(16).into(), tcp);
+    tcp[16..18].copy_from_slice(&checksum.to_be_bytes());
+}
+
 /// The TCP checksum over pseudo-header and segment; 0 if the field in it is right.
 fn tcp_checksum(src: IpAddr, dst: IpAddr, tcp: &[u8]) -> u16 {
     let len = u32::try_from(tcp.len()).expect("an ordinary packet");

@@ -110,6 +110,12 @@ impl Setup {
         self
     }
 
+    /// Neither timestamps nor SACK nor window scaling, which leaves more room for options.
+    pub(crate) fn bare(mut self) -> Self {
+        (self.timestamps, self.sack, self.window_scale) = (false, false, None);
+        self
+    }
+
     /// All over IPv6.
     pub(crate) fn ipv6(mut self) -> Self {
         let address = |net| IpAddr::from([0xfd00, net, 0, 0, 0, 0, 0, 1_u16]);
@@ -410,6 +416,10 @@ impl Scene {
     /// The connection that the application holds.
     pub(crate) fn connection(&self) -> ConnectionId {
         self.connection.expect("there is a connection")
+    }
+
+    pub(crate) fn has_connection(&self) -> bool {
+        self.connection.is_some()
     }
 
     pub(crate) fn set_connection(&mut self, connection: ConnectionId) {

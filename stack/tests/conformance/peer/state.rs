@@ -94,7 +94,7 @@ impl PeerSubflow {
             timestamps: false,
             ts_recent: 0,
             synchronized: false,
-            nonce: 0x5566_7788_u32.wrapping_add(iss),
+            nonce: Self::nonce_for(iss),
             id,
             join_syn: None,
             join_syn_ack: None,
@@ -104,6 +104,11 @@ impl PeerSubflow {
             fin_seen: false,
             rst_seen: false,
         }
+    }
+
+    /// Another nonce for each subflow.
+    pub(crate) fn nonce_for(iss: u32) -> u32 {
+        0x5566_7788_u32.wrapping_add(iss)
     }
 
     /// The subflow sequence number of what the peer sends next: 1 for the first byte.

@@ -7,7 +7,7 @@ mod counters;
 mod path_manager;
 
 pub use counters::Counters;
-pub use path_manager::{PathManager, Use};
+pub use path_manager::{KernelEndpoint, PathManager, Use};
 
 use crate::topology::namespace;
 use socket2::{Domain, Protocol, Socket, Type};

@@ -1,7 +1,7 @@
 //! The kernel's own path manager, asked over generic netlink what `ip mptcp` would ask it.
 //!
-//! It owns the few commands that experiments need: limits and endpoints. It reads nothing back but
-//! whether the kernel agreed.
+//! It owns the few commands that experiments need: limits, endpoints and their priority. It reads
+//! nothing back but whether the kernel agreed.
 
 use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
 use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
@@ -15,32 +15,99 @@ use rtnetlink::sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use std::fmt::Debug;
 use std::io;
 use std::net::IpAddr;
+use std::ops::BitOr;
 
 // include/uapi/linux/mptcp_pm.h: commands, attributes, and attributes of an address.
 const CMD_ADD_ADDR: u8 = 1;
+const CMD_DEL_ADDR: u8 = 2;
 const CMD_SET_LIMITS: u8 = 5;
+const CMD_SET_FLAGS: u8 = 7;
 const ATTR_ADDR: u16 = 1;
 const ATTR_RCV_ADD_ADDRS: u16 = 2;
 const ATTR_SUBFLOWS: u16 = 3;
 const ADDR_ATTR_FAMILY: u16 = 1;
+const ADDR_ATTR_ID: u16 = 2;
 const ADDR_ATTR_ADDR4: u16 = 3;
 const ADDR_ATTR_ADDR6: u16 = 4;
+const ADDR_ATTR_PORT: u16 = 5;
 const ADDR_ATTR_FLAGS: u16 = 6;
-/// Announce the address to peers (`MPTCP_PM_ADDR_FLAG_SIGNAL`).
-const ADDR_FLAG_SIGNAL: u32 = 1;
-/// Open subflows from the address (`MPTCP_PM_ADDR_FLAG_SUBFLOW`).
-const ADDR_FLAG_SUBFLOW: u32 = 1 << 1;
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
-/// What the kernel does with an address it is given as an endpoint.
+/// What the kernel does with an address it is given as an endpoint (`MPTCP_PM_ADDR_FLAG_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+pub struct Use(u32);
+
+impl Use {
+    /// Announces it to its peers.
+    pub const SIGNAL: Self = Self(1);
     /// Opens subflows from it, as a client.
-    Subflow,
-    /// Announces it to its peers, as a server.
-    Signal,
+    pub const SUBFLOW: Self = Self(1 << 1);
+    /// Asks the peer to treat its subflows as backup.
+    pub const BACKUP: Self = Self(1 << 2);
+    /// Opens subflows from it to every address of the peer, as a client.
+    pub const FULLMESH: Self = Self(1 << 3);
+}
+
+impl BitOr for Use {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// An address of the kernel as its path manager knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelEndpoint {
+    /// Its number in every connection, from 1 up: what peers see as the address ID.
+    pub id: u8,
+    /// The address.
+    pub address: IpAddr,
+    /// A port of its own that is announced with it, for [`Use::SIGNAL`] alone.
+    pub port: Option<u16>,
+}
+
+impl KernelEndpoint {
+    /// One without a port of its own.
+    #[must_use]
+    pub const fn new(id: u8, address: IpAddr) -> Self {
+        Self {
+            id,
+            address,
+            port: None,
+        }
+    }
+
+    /// The nested attribute that stands for it, with these flags if there are any.
+    fn attribute(self, purpose: Option<Use>) -> DefaultNla {
+        let (family, octets) = match self.address {
+            IpAddr::V4(v4) => (
+                AF_INET,
+                DefaultNla::new(ADDR_ATTR_ADDR4, v4.octets().to_vec()),
+            ),
+            IpAddr::V6(v6) => (
+                AF_INET6,
+                DefaultNla::new(ADDR_ATTR_ADDR6, v6.octets().to_vec()),
+            ),
+        };
+        let mut attributes = vec![
+            DefaultNla::new(ADDR_ATTR_FAMILY, family.to_ne_bytes().to_vec()),
+            DefaultNla::new(ADDR_ATTR_ID, vec![self.id]),
+            octets,
+        ];
+        attributes.extend(
+            self.port
+                .map(|port| DefaultNla::new(ADDR_ATTR_PORT, port.to_ne_bytes().to_vec())),
+        );
+        attributes.extend(
+            purpose.map(|flags| DefaultNla::new(ADDR_ATTR_FLAGS, flags.0.to_ne_bytes().to_vec())),
+        );
+        let mut nested = vec![0; attributes.as_slice().buffer_len()];
+        attributes.as_slice().emit(&mut nested);
+        DefaultNla::new(ATTR_ADDR | NLA_F_NESTED, nested)
+    }
 }
 
 /// The path manager of the network namespace of the thread that opened it.
@@ -108,36 +175,30 @@ impl PathManager {
         )
     }
 
-    /// Gives the path manager an address to work with.
+    /// Gives the path manager an address to work with, in the connections there are as well.
     ///
     /// # Errors
-    /// The kernel refused: it has the address already, or eight of them.
-    pub fn add_endpoint(&self, address: IpAddr, purpose: Use) -> io::Result<()> {
-        let flags = match purpose {
-            Use::Subflow => ADDR_FLAG_SUBFLOW,
-            Use::Signal => ADDR_FLAG_SIGNAL,
-        };
-        let (family, octets) = match address {
-            IpAddr::V4(v4) => (
-                AF_INET,
-                DefaultNla::new(ADDR_ATTR_ADDR4, v4.octets().to_vec()),
-            ),
-            IpAddr::V6(v6) => (
-                AF_INET6,
-                DefaultNla::new(ADDR_ATTR_ADDR6, v6.octets().to_vec()),
-            ),
-        };
-        let attributes = [
-            DefaultNla::new(ADDR_ATTR_FAMILY, family.to_ne_bytes().to_vec()),
-            octets,
-            DefaultNla::new(ADDR_ATTR_FLAGS, flags.to_ne_bytes().to_vec()),
-        ];
-        let mut nested = vec![0; attributes.as_slice().buffer_len()];
-        attributes.as_slice().emit(&mut nested);
-        self.command(
-            CMD_ADD_ADDR,
-            vec![DefaultNla::new(ATTR_ADDR | NLA_F_NESTED, nested)],
-        )
+    /// The kernel refused: it has the address or the number already, or eight of them.
+    pub fn add_endpoint(&self, endpoint: KernelEndpoint, purpose: Use) -> io::Result<()> {
+        self.command(CMD_ADD_ADDR, vec![endpoint.attribute(Some(purpose))])
+    }
+
+    /// Takes an endpoint away: the kernel closes its subflows, and tells their peers if they know
+    /// the address. Number 0 stands for the local address of initial subflows.
+    ///
+    /// # Errors
+    /// The kernel does not have it.
+    pub fn remove_endpoint(&self, endpoint: KernelEndpoint) -> io::Result<()> {
+        self.command(CMD_DEL_ADDR, vec![endpoint.attribute(None)])
+    }
+
+    /// Makes the subflows of an endpoint backup or regular ones, and tells their peers.
+    ///
+    /// # Errors
+    /// The kernel does not have the endpoint.
+    pub fn set_backup(&self, endpoint: KernelEndpoint, backup: bool) -> io::Result<()> {
+        let flags = if backup { Use::BACKUP } else { Use(0) };
+        self.command(CMD_SET_FLAGS, vec![endpoint.attribute(Some(flags))])
     }
 
     fn command(&self, command: u8, attributes: Vec<DefaultNla>) -> io::Result<()> {

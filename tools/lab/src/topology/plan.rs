@@ -16,12 +16,30 @@ pub enum Family {
 }
 
 impl Family {
+    /// That of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
     /// Length of the prefix that holds one address.
     #[must_use]
     pub const fn host_prefix(self) -> u8 {
         match self {
             Self::V4 => 32,
             Self::V6 => 128,
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
         }
     }
 }
@@ -32,7 +50,10 @@ impl Family {
 /// Path `i` has the devices `c<i>` and `s<i>`. All addresses are private (RFC 1918, RFC 4193).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressPlan {
-    family: Family,
+    /// Of path 0, where connections begin.
+    first: Family,
+    /// Of the others.
+    others: Family,
     paths: u8,
 }
 
@@ -46,13 +67,20 @@ impl AddressPlan {
     #[must_use]
     pub fn new(family: Family, paths: usize) -> Self {
         let paths = u8::try_from(paths.clamp(1, MAX_PATHS)).unwrap_or(1);
-        Self { family, paths }
+        Self {
+            first: family,
+            others: family,
+            paths,
+        }
     }
 
-    /// The protocol.
+    /// The same with another family on path 0 than on all others.
     #[must_use]
-    pub const fn family(self) -> Family {
-        self.family
+    pub fn mixed(first: Family, paths: usize) -> Self {
+        Self {
+            others: first.other(),
+            ..Self::new(first, paths)
+        }
     }
 
     /// How many paths there are.
@@ -98,8 +126,9 @@ impl AddressPlan {
     }
 
     fn address(self, owner: u8, index: usize, host: u8) -> IpAddr {
+        let family = if index == 0 { self.first } else { self.others };
         let index = u8::try_from(index).unwrap_or(u8::MAX);
-        match self.family {
+        match family {
             Family::V4 => Ipv4Addr::new(10, owner, index, host).into(),
             // The owner reads as the same digits in both families: fd77::, fd78::, fd79::.
             Family::V6 => {
@@ -129,8 +158,9 @@ mod tests {
 
     #[test]
     fn no_address_is_given_twice() {
-        for family in [Family::V4, Family::V6] {
-            let plan = AddressPlan::new(family, MAX_PATHS);
+        let uniform = [Family::V4, Family::V6].map(|family| AddressPlan::new(family, MAX_PATHS));
+        let mixed = [Family::V4, Family::V6].map(|first| AddressPlan::mixed(first, MAX_PATHS));
+        for plan in uniform.into_iter().chain(mixed) {
             let all: HashSet<IpAddr> = (0..plan.paths())
                 .flat_map(|path| [plan.client(path), plan.server(path), plan.kernel(path)])
                 .collect();
@@ -138,5 +168,12 @@ mod tests {
             assert_eq!(plan.path_of(plan.server(5)), Some(5));
             assert_eq!(plan.path_of(plan.kernel(5)), None);
         }
+    }
+
+    #[test]
+    fn a_mixed_plan_has_one_family_on_the_first_path_only() {
+        let plan = AddressPlan::mixed(Family::V6, 3);
+        let v4 = [0, 1, 2].map(|path| plan.client(path).is_ipv4());
+        assert_eq!(v4, [false, true, true]);
     }
 }

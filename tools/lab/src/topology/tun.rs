@@ -1,7 +1,7 @@
 //! Paths made of TUN devices, with the kernel routing between them.
 
-use super::AddressPlan;
 use super::namespace;
+use super::plan::{AddressPlan, Family};
 use std::io;
 use std::net::IpAddr;
 use umptcp::{Network, TunDevice};
@@ -62,10 +62,10 @@ impl TunPaths {
     ) -> io::Result<(Self, Interfaces<TunDevice>)> {
         let paths = Self::new(plan, false).await?;
         for index in 0..kernel_addresses {
-            let prefix = plan.family().host_prefix();
+            let address = plan.kernel(index);
             paths
                 .network
-                .add_address(LOOPBACK, plan.kernel(index), prefix)
+                .add_address(LOOPBACK, address, Family::of(address).host_prefix())
                 .await?;
         }
         let mut clients = Vec::new();
@@ -97,7 +97,7 @@ impl TunPaths {
         self.network.set_up(name).await?;
         // The address is the stack's, so the kernel gets no address, only the way to it.
         self.network
-            .add_route(address, self.plan.family().host_prefix(), name)
+            .add_route(address, Family::of(address).host_prefix(), name)
             .await?;
         Ok((device, address))
     }
@@ -131,7 +131,7 @@ impl TunPaths {
             self.network.set_up(&device).await?;
             // The kernel forgets the routes of a device that goes down.
             self.network
-                .add_route(address, self.plan.family().host_prefix(), &device)
+                .add_route(address, Family::of(address).host_prefix(), &device)
                 .await?;
         }
         Ok(())

@@ -62,7 +62,7 @@ impl Connection {
         subflow.role = Role::Joined;
         subflow.ever_established = true;
         let id = subflow.id;
-        self.failed_joins = 0;
+        self.path_proven(index);
         if let Some(session) = self.session_mut() {
             session.multipath = true;
         }

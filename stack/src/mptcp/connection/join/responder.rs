@@ -106,7 +106,7 @@ impl Connection {
         self.judge_port(local)?;
         self.make_room_for_join(now)?;
         self.addresses
-            .add_local(local.ip())
+            .id_of_end(local)
             .ok_or(JoinRefusal::Resources)
     }
 
@@ -172,6 +172,7 @@ impl Connection {
         // Whoever joins from an address need not be told of it.
         self.addresses.set_announced(request.tuple.local.ip());
         subflow.remote_id = request.remote_id;
+        subflow.opened_by_peer = true;
         subflow.backup = request.backup;
         self.subflows.push(subflow);
         id

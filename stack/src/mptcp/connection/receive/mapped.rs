@@ -20,15 +20,17 @@ use smallvec::SmallVec;
 impl Connection {
     pub(super) fn process_mptcp(
         &mut self,
-        now: Instant,
-        index: usize,
+        context: Context,
         options: &TcpOptions,
         arrival: Arrival,
-        payload: ArrivedPayload,
-        window: u64,
     ) {
-        let context = self.context(now, index, &arrival, payload, window);
-        self.check_first_data(context, options, &arrival);
+        let Context {
+            now,
+            index,
+            window,
+            payload,
+            ..
+        } = context;
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
         }
@@ -66,7 +68,7 @@ impl Connection {
         }
     }
 
-    fn context(
+    pub(super) fn context(
         &self,
         now: Instant,
         index: usize,
@@ -200,19 +202,26 @@ impl Connection {
         else {
             return;
         };
-        // It maps no more than 65535 bytes from the first on: later it is a copy of the past.
-        let past = self.subflows[0].tcb.bytes_received > u64::from(u16::MAX);
-        if past || self.receiving_session().is_none() {
+        if self.receiving_session().is_none() {
             return;
         }
+        // It maps no more than 65535 bytes from the first on: later it is a copy of the past.
+        let past = self.subflows[0].tcb.bytes_received > u64::from(u16::MAX);
         let Some(session) = self.protocol.session_mut() else {
             return;
         };
-        if context.index != 0 || session.version != Version::V1 {
+        if context.index != 0 || session.version != Version::V1 || past {
             return;
         }
         if !session.expects_checksum(checksum) {
+            // RFC 8684 §3.3: as with a DSS.
             self.reset_subflow(context.now, context.index, ResetReason::MptcpSpecific);
+            return;
+        }
+        if data_len == 0 {
+            if context.has_text && self.may_fall_back(0) {
+                self.fall_back_in_line(context);
+            }
             return;
         }
         session.long_data_ack = true;

@@ -20,7 +20,7 @@ use crate::mptcp::handshake::Protocol;
 use crate::mptcp::state::DataEvent;
 use crate::tcp::receive::{Arrival, Verdict, receive};
 use crate::tcp::state::TcpState;
-use crate::wire::mptcp_option::{MpJoin, MpPrio, MptcpOption};
+use crate::wire::mptcp_option::{MpJoin, MptcpOption};
 use crate::wire::packet::Segment;
 use bytes::Bytes;
 
@@ -86,12 +86,12 @@ impl Connection {
         if self.is_too_early(index, &segment) {
             return Answer::None;
         }
-        if let Some(version) = self.wants_to_offer_again(index, &segment) {
-            return Answer::OfferAgain(version);
-        }
         if self.is_crossing(index, &segment) {
             self.join_crossed(now, index);
             return Answer::Reset;
+        }
+        if let Some(version) = self.wants_to_offer_again(index, &segment) {
+            return Answer::OfferAgain(version);
         }
         self.drop_unmappable(index, &mut segment);
         if segment.flags.syn {
@@ -125,21 +125,20 @@ impl Connection {
         } else {
             self.check_pre_established(index, segment.ack);
         }
+        let payload = ArrivedPayload {
+            start: payload_start,
+            len: saturating_u32(payload_len),
+            sum: segment.payload_sum.filter(|_| {
+                let first = arrival.text.first();
+                first.is_some_and(|(_, text)| text.len() == payload_len)
+            }),
+        };
+        let context = self.context(now, index, &arrival, payload, window);
+        self.check_first_data(context, &segment.options, &arrival);
         if matches!(self.protocol, Protocol::Plain) {
             self.process_plain(now, index, arrival, window);
         } else if !self.subflows[index].is_closed() && self.subflows[index].reset_with.is_none() {
-            let text_sum = segment.payload_sum.filter(|_| {
-                arrival
-                    .text
-                    .first()
-                    .is_some_and(|(_, text)| text.len() == payload_len)
-            });
-            let payload = ArrivedPayload {
-                start: payload_start,
-                len: saturating_u32(payload_len),
-                sum: text_sum,
-            };
-            self.process_mptcp(now, index, &segment.options, arrival, payload, window);
+            self.process_mptcp(context, &segment.options, arrival);
         }
         if payload_len > 0 {
             self.measure_receiving(now, index, timestamps);
@@ -272,19 +271,6 @@ impl Connection {
         if self.released && self.receive.readable() > 0 && self.closed.is_none() {
             // Data for an application that is gone (RFC 1122 §4.2.2.13).
             self.abort(now, CloseReason::Aborted);
-        }
-    }
-
-    fn priority_changed(&mut self, index: usize, prio: &MpPrio) {
-        match (prio.address_id, self.version()) {
-            (None, _) => self.subflows[index].backup = prio.backup,
-            (Some(id), Some(Version::V0)) => {
-                for subflow in self.subflows.iter_mut().filter(|s| s.remote_id == id) {
-                    subflow.backup = prio.backup;
-                }
-            }
-            // RFC 8684 §3.3.8 knows no such form.
-            (Some(_), _) => {}
         }
     }
 }

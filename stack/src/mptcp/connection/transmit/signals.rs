@@ -8,13 +8,13 @@ use crate::mptcp::connection::{Connection, Side, Signal};
 use crate::mptcp::fallback::Step;
 use crate::mptcp::handshake::Session;
 use crate::mptcp::outgoing_options::{complete_acknowledgment, data_ack, of_segment, of_signal};
-use crate::mptcp::path_health::PathHealth;
-use crate::mptcp::subflow::Role;
+use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
-use crate::wire::mptcp_option::{Dss, MpJoin, MptcpOption, WireMapping, WireSeq};
+use crate::wire::mptcp_option::{AddAddrForm, Dss, MpJoin, MptcpOption, WireMapping, WireSeq};
 use crate::wire::packet::Transmit;
 use crate::wire::tcp_option::OptionWriter;
+use smallvec::SmallVec;
 
 impl Connection {
     /// Without mappings the FIN follows the last byte.
@@ -72,43 +72,101 @@ impl Connection {
         Some(self.emit(index, outgoing, &options, None, interfaces))
     }
 
-    /// An option that waits for an acknowledgment of its own.
+    /// Options that wait for an acknowledgment of their own.
     pub(super) fn poll_signal(
         &mut self,
         now: Instant,
         index: usize,
         interfaces: &impl Interfaces,
     ) -> Option<Transmit> {
+        let position = self.next_signal(now, index)?;
+        let signal = self.signals.remove(position)?;
+        let (mut options, rest) = of_signal(&self.subflows[index].tcb, now, &signal.option);
+        self.signal_sent(now, &signal.option);
+        self.add_more_signals(now, index, &signal.option, &mut options);
+        if let Some(option) = rest {
+            self.signals.insert(position, Signal { option, ..signal });
+        }
+        let tcb = &self.subflows[index].tcb;
+        let owed = tcb.ack.is_due_now() || tcb.ack.is_delayed();
+        let (last, rto) = (tcb.timestamps.last_ack_sent, tcb.rtt.rto());
+        let said = self.add_data_ack(&mut options);
+        let outgoing = self.subflows[index].tcb.bare_ack();
+        let transmit = self.emit(index, outgoing, &options, None, interfaces);
+        let subflow = &mut self.subflows[index];
+        subflow
+            .signal_pace
+            .sent(now, last, subflow.tcb.rcv_nxt, rto);
+        if owed && !said {
+            subflow.tcb.ack.require_now();
+        }
+        Some(transmit)
+    }
+
+    /// Position of the first signal that this subflow may carry now.
+    fn next_signal(&mut self, now: Instant, index: usize) -> Option<usize> {
         if self.signals.is_empty() {
             return None;
         }
         let subflow = &self.subflows[index];
-        let ended = subflow.reset_with.is_some();
-        let position = self.signals.iter().position(|signal| match signal.on {
-            // A subflow that is to be reset sends what was meant for it before that.
-            Some(id) => {
-                id == subflow.id
-                    && (subflow.can_signal() || ended && subflow.tcb.state.is_synchronized())
+        let pace = subflow.signal_pace.wait(now, subflow.tcb.rcv_nxt);
+        // The peer may not even know that this is MPTCP: the keys have to come first. But who has
+        // announced something knows them.
+        let keys_first = self.session().is_some_and(|s| self.owes_third_ack(s));
+        let mut next: Option<Instant> = None;
+        for (position, signal) in self.signals.iter().enumerate() {
+            if !subflow.may_carry(signal) || keys_first && needs_keys(&signal.option) {
+                continue;
             }
-            None => subflow.can_signal() && subflow.health == PathHealth::Working,
-        })?;
-        let signal = self.signals.remove(position)?;
-        if matches!(signal.option, MptcpOption::Fail(_)) {
-            self.count(MptcpCounter::MpFailTx);
+            // What ends a subflow is followed by nothing there that could be misunderstood.
+            let last =
+                subflow.reset_with.is_some() || matches!(signal.option, MptcpOption::Fastclose(_));
+            let pace = pace.filter(|_| !last);
+            match pace.max(self.signal_waits(now, &signal.option)) {
+                None => return Some(position),
+                Some(at) => next = Some(next.map_or(at, |next| next.min(at))),
+            }
         }
-        let (mut options, rest) = of_signal(&self.subflows[index].tcb, now, &signal.option);
-        if let Some(option) = rest {
-            self.signals.insert(position, Signal { option, ..signal });
+        if let Some(at) = next {
+            let deadline = self.deadlines.signal.get_or_insert(at);
+            *deadline = at.min(*deadline);
         }
-        let policy = &self.subflows[index].tcb.ack;
-        let owed = policy.is_due_now() || policy.is_delayed();
-        let said = self.add_data_ack(&mut options);
-        let outgoing = self.subflows[index].tcb.bare_ack();
-        let transmit = self.emit(index, outgoing, &options, None, interfaces);
-        if owed && !said {
-            self.subflows[index].tcb.ack.require_now();
+        None
+    }
+
+    /// What else of addresses and priorities has room beside the first signal: one of each kind, as
+    /// receivers keep one of each. Version 0 sends several ADD_ADDR at once (RFC 6824 §3.4.1).
+    fn add_more_signals(
+        &mut self,
+        now: Instant,
+        index: usize,
+        first: &MptcpOption,
+        options: &mut OptionWriter,
+    ) {
+        let several = self.version() == Some(Version::V0);
+        let mut kinds: SmallVec<[_; 4]> = SmallVec::new();
+        if !is_combinable(first) {
+            return;
         }
-        Some(transmit)
+        kinds.push(core::mem::discriminant(first));
+        let mut position = 0;
+        while let Some(signal) = self.signals.get(position) {
+            let option = &signal.option;
+            let kind = core::mem::discriminant(option);
+            let fits = is_combinable(option)
+                && (!kinds.contains(&kind) || several && matches!(option, MptcpOption::AddAddr(_)))
+                && self.subflows[index].may_carry(signal)
+                && self.signal_waits(now, option).is_none()
+                && options.mptcp(option).is_ok();
+            if !fits {
+                position += 1;
+                continue;
+            }
+            kinds.push(kind);
+            if let Some(signal) = self.signals.remove(position) {
+                self.signal_sent(now, &signal.option);
+            }
+        }
     }
 
     /// The third packet of version 0, with both keys: data goes behind it, in segments of its own
@@ -201,7 +259,35 @@ impl Connection {
 
     /// The DATA_ACK, unless the peer has stopped mapping what it sends.
     fn data_ack_wanted(&self) -> Option<WireSeq> {
-        let session = self.receiving_session().filter(|s| !s.assumed)?;
+        let session = self
+            .receiving_session()
+            .filter(|session| !session.assumed)?;
         Some(data_ack(session, self.receive.data_ack()))
+    }
+}
+
+/// Options about addresses and priorities share an acknowledgment; the others stand alone.
+const fn is_combinable(option: &MptcpOption) -> bool {
+    matches!(
+        option,
+        MptcpOption::AddAddr(_) | MptcpOption::RemoveAddr(_) | MptcpOption::Prio(_)
+    )
+}
+
+/// A peer that does not know our key yet can do nothing with it.
+fn needs_keys(option: &MptcpOption) -> bool {
+    let echo = matches!(option, MptcpOption::AddAddr(add) if add.form == AddAddrForm::V1Echo);
+    is_combinable(option) && !echo
+}
+
+impl Subflow {
+    /// A signal may go on this subflow. One that is to be reset sends what was meant for it before
+    /// that.
+    fn may_carry(&self, signal: &Signal) -> bool {
+        let ends = self.reset_with.is_some() && self.tcb.state.is_synchronized();
+        match signal.on {
+            Some(id) => id == self.id && (self.can_signal() || ends),
+            None => self.can_signal() && !self.is_stalled(),
+        }
     }
 }

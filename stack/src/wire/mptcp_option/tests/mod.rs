@@ -28,6 +28,7 @@ fn capable(version: u8, checksum_required: bool, keys: CapableKeys) -> MptcpOpti
 }
 
 /// RFC 6824 §3.3, all flag combinations: exactly the lengths of the reference's table 1.3 parse.
+/// Protocol statements 6, 7.
 #[test]
 fn dss_lengths_follow_from_the_flags() {
     for flags in 0..=u8::MAX {
@@ -68,6 +69,7 @@ fn dss_lengths_follow_from_the_flags() {
 }
 
 /// Which lengths exist at all, by subtype; contents are arbitrary.
+/// Protocol statement 2.
 #[test]
 fn wrong_lengths_make_an_option_void() {
     let lengths: [&[usize]; 9] = [
@@ -102,6 +104,7 @@ fn wrong_lengths_make_an_option_void() {
 }
 
 /// RFC 6824 §3: unknown subtypes; and a length byte that does not match what it stands in.
+/// Protocol statement 1.
 #[test]
 fn unknown_subtypes_and_contradictions_are_void() {
     for subtype in 9..16 {
@@ -113,6 +116,7 @@ fn unknown_subtypes_and_contradictions_are_void() {
 }
 
 /// See `parse::add_addr` for the table.
+/// Protocol statement 9.
 #[test]
 fn add_addr_nibbles() {
     let form = |len: u8, nibble: u8| {
@@ -157,6 +161,7 @@ fn add_addr_nibbles() {
 }
 
 /// Reserved bits are ignored on receipt and zero when sent again.
+/// Protocol statement 8.
 #[test]
 fn reserved_bits() {
     for (received, sent) in [
@@ -176,7 +181,8 @@ fn reserved_bits() {
     }
 }
 
-/// Statement 122: no key in anything that is printed.
+/// No key in anything that is printed.
+/// Protocol statement 122.
 #[test]
 fn keys_do_not_show() {
     let both = CapableKeys::Both {
@@ -230,6 +236,7 @@ proptest! {
         }
     }
 
+    /// Protocol statement 2.
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let _ = MptcpOption::parse(&bytes);
@@ -237,6 +244,7 @@ proptest! {
 }
 
 /// A list of ids beyond the inline ones.
+/// Protocol statement 10.
 #[test]
 fn long_remove_addr() {
     let many: SmallVec<[AddressId; 8]> = (0..37).map(AddressId).collect();

@@ -31,6 +31,7 @@ fn array<const N: usize>(digits: &str) -> [u8; N] {
 
 /// Section 2.4 of the reference: ADD_ADDR of version 1 with its HMAC, the echo, and version 0.
 /// Each row has the four kinds of address in turn, or some of them.
+/// Protocol statement 13.
 #[test]
 fn add_addr_vectors() {
     check_add_addr(
@@ -99,6 +100,7 @@ fn check_add_addr(form: fn(&str) -> AddAddrForm, vectors: [&str; 4]) {
 }
 
 /// Section 2.5, MP_CAPABLE.
+/// Protocol statement 13.
 #[test]
 fn capable_vectors() {
     let (sender, receiver) = (KEY_A, KEY_B);
@@ -161,6 +163,7 @@ fn capable_vectors() {
 }
 
 /// Section 2.5, MP_JOIN.
+/// Protocol statement 13.
 #[test]
 fn join_vectors() {
     let nonce = Nonce(0x1122_3344);
@@ -203,6 +206,7 @@ fn join_vectors() {
 }
 
 /// Section 2.5, the others, and MP_FAIL of 2.6.
+/// Protocol statement 13.
 #[test]
 fn other_vectors() {
     check("1e0c700008090a0b0c0d0e0f", &MptcpOption::Fastclose(KEY_B));
@@ -246,6 +250,7 @@ fn check_dss(bytes: &str, version: usize, ack: usize, dsn: usize, mapping: WireM
 }
 
 /// Section 2.6.
+/// Protocol statement 13.
 #[test]
 fn dss_vectors() {
     for (version, p1_checksum) in [0x6387, 0x8223].into_iter().enumerate() {

@@ -1,0 +1,180 @@
+//! Our addresses, and what the path manager makes of them and of the peer's
+//! (RFC 6824 §3.4, RFC 8684 §3.4).
+//!
+//! Owns when the path manager is asked and what is remembered of the paths it has opened. It never
+//! decides which path is wanted.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | our addresses, the path manager, the outcome of attempts |
+//! | `announcements` | ADD_ADDR and its echo |
+//! | `withdrawals` | REMOVE_ADDR |
+//! | `priority` | MP_PRIO |
+
+mod announcements;
+mod priority;
+mod withdrawals;
+
+pub(super) use announcements::Unechoed;
+
+use super::{Connection, Effect, Side};
+use crate::base::id::AddressId;
+use crate::base::time::{Duration, Instant};
+use crate::mptcp::path_manager::{LocalAddress, PathAction, PathInUse, PathView, RemoteAddress};
+use crate::mptcp::subflow::Role;
+use smallvec::SmallVec;
+use std::net::{IpAddr, SocketAddr};
+
+/// Pause before paths are looked at, so that announcements that come one by one are seen
+/// together.
+const SETTLE_MIN: Duration = Duration::from_millis(5);
+/// Upper bound of that pause.
+const SETTLE_MAX: Duration = Duration::from_millis(200);
+
+impl Connection {
+    /// Our addresses within this connection.
+    #[must_use]
+    pub fn local_addresses(&self) -> &[LocalAddress] {
+        self.addresses.local()
+    }
+
+    /// The peer's addresses, as it announced them.
+    #[must_use]
+    pub fn remote_addresses(&self) -> &[RemoteAddress] {
+        self.addresses.remote()
+    }
+
+    /// Tells of a local address that may be used for this connection.
+    pub fn add_local_address(&mut self, now: Instant, address: IpAddr) {
+        if self.addresses.local_id(address).is_none() && self.addresses.add_local(address).is_some()
+        {
+            self.update_paths_soon(now);
+        }
+    }
+
+    /// The path manager is asked a little later, when more is known. Who was connected to only
+    /// announces: that goes at once, when both keys are known and before any data, so that it
+    /// arrives while the other side still waits.
+    pub(super) fn update_paths_soon(&mut self, now: Instant) {
+        let ready = self
+            .session()
+            .is_some_and(|s| s.confirmed || (self.side == Side::Listener && !s.assumed));
+        if !ready || self.closed.is_some() {
+            return;
+        }
+        let pause = match self.side {
+            Side::Initiator => {
+                let srtt = self.subflows[0].tcb.rtt.srtt().unwrap_or(SETTLE_MIN);
+                srtt.clamp(SETTLE_MIN, SETTLE_MAX)
+            }
+            Side::Listener => Duration::ZERO,
+        };
+        self.deadlines.paths = Some(now + pause);
+    }
+
+    pub(super) fn update_paths(&mut self, now: Instant) {
+        let Some(session) = self.session() else {
+            return;
+        };
+        let in_use: SmallVec<[PathInUse; 8]> = self
+            .reachable_subflows()
+            .map(|s| PathInUse {
+                local: s.tuple.local.ip(),
+                remote: s.tuple.remote,
+                remote_id: s.remote_id,
+                opened_by_peer: s.opened_by_peer,
+            })
+            .collect();
+        // Data goes on only while somebody may still send; a new path would be of no use after.
+        if !self.state.can_write() && !self.send.is_outstanding() && self.receive.is_finished() {
+            return;
+        }
+        let actions = self.path_manager.update(&PathView {
+            now,
+            initiator: self.side == Side::Initiator,
+            deny_join_initial: session.deny_join_initial,
+            addresses: &self.addresses,
+            attempts: &self.attempts,
+            in_use: &in_use,
+            prohibited: &self.prohibited_paths,
+            max_subflows: self.config.max_subflows,
+        });
+        for action in actions {
+            match action {
+                PathAction::Open {
+                    local,
+                    remote,
+                    remote_id,
+                } => {
+                    self.effects.push_back(Effect::OpenSubflow {
+                        local,
+                        remote,
+                        remote_id,
+                        backup: false,
+                    });
+                }
+                PathAction::Announce(address) => {
+                    if let Some(id) = self.addresses.local_id(address) {
+                        self.announce(now, id);
+                    }
+                }
+            }
+        }
+        self.retry_paths_later(now);
+    }
+
+    /// Asks the path manager again when a pair that failed may be tried again.
+    fn retry_paths_later(&mut self, now: Instant) {
+        if self.session().is_some()
+            && self.closed.is_none()
+            && let Some(at) = self.attempts.next_retry(now)
+        {
+            let deadline = self.deadlines.paths.get_or_insert(at);
+            *deadline = at.min(*deadline);
+        }
+    }
+
+    /// The peer proved its key on a subflow, so the address is its own.
+    pub(super) fn path_proven(&mut self, index: usize) {
+        let remote = self.subflows[index].tuple.remote;
+        self.addresses.set_remote_proven(remote);
+    }
+
+    /// A subflow is gone: its pair may be tried again after a pause, which grows with attempts that
+    /// came to nothing.
+    pub(super) fn path_ended(&mut self, now: Instant, index: usize) {
+        let subflow = &self.subflows[index];
+        let (local, remote) = (subflow.tuple.local.ip(), subflow.tuple.remote);
+        let of_use = subflow.tcb.bytes_acked > 0 || subflow.tcb.bytes_received > 0;
+        match subflow.role {
+            Role::Joining { .. } | Role::PreEstablished { .. } if subflow.end_is_transient => {
+                self.attempts.failed(now, local, remote);
+            }
+            Role::Joining { .. } | Role::PreEstablished { .. } => {
+                self.path_failed(now, local, remote);
+                return;
+            }
+            // A port of the peer's that means nothing to us.
+            Role::Answering { .. } => return,
+            Role::Initial | Role::Joined if of_use => self.attempts.ended(now, local, remote),
+            Role::Initial | Role::Joined => self.attempts.failed(now, local, remote),
+        }
+        self.retry_paths_later(now);
+    }
+
+    /// A subflow could not be opened.
+    pub fn path_failed(&mut self, now: Instant, local: IpAddr, remote: SocketAddr) {
+        // RFC 6824 §3.4.1: an address that was announced and cannot be reached is not tried again
+        // until it is announced again. It may be somebody else's.
+        if !self.addresses.set_remote_failed(remote) {
+            self.attempts.failed(now, local, remote);
+        }
+        self.retry_paths_later(now);
+    }
+
+    /// Local ids that the peer has met: by an announcement or by a subflow.
+    fn is_known_to_peer(&self, local: &LocalAddress) -> bool {
+        let used = |id: AddressId| self.subflows.iter().any(|s| s.local_id == id);
+        local.announced || used(local.id)
+    }
+}
