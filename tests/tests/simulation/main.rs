@@ -2,6 +2,7 @@
 //! virtual time. Each test asserts that the bytes arrive intact, how the connection ends, and that
 //! nothing is left afterwards.
 
+mod addresses;
 mod break_before_make;
 mod buffers;
 mod closing;
