@@ -11,6 +11,7 @@ use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::task::coop;
 use umptcp_stack::{
     CloseReason, ConnectionConfig, ConnectionId, ConnectionInfo, Endpoint, Instant, SubflowId,
@@ -164,6 +165,11 @@ impl Connection {
             // The only error is that the connection is gone already.
             let _ = state.endpoint.abort(now, self.id);
         });
+    }
+
+    pub(crate) fn set_linger(&self, linger: Option<Duration>) {
+        self.handle
+            .command(|state, now| state.endpoint.set_linger(now, self.id, linger));
     }
 
     pub(crate) fn open_subflow(

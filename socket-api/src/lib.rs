@@ -63,10 +63,12 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use stack::{Stack, StackBuilder};
 pub use stream::MptcpStream;
 pub use umptcp_stack::{
-    AbortError, AddressId, ChecksumPolicy, CloseReason, CongestionAlgorithm, ConnectError,
-    ConnectionConfig, ConnectionId, ConnectionInfo, ConnectionProtocol, EcnPolicy, EndpointConfig,
-    EndpointStats, InterfaceId, ListenError, MptcpCounter, MptcpCounters, NetworkError, ReadError,
-    SubflowError, SubflowId, SubflowInfo, SynCookies, Transmit, Version, WriteError,
+    AbortError, AcceptVersions, AddressId, BlackHole, ChecksumPolicy, CloseReason,
+    CongestionAlgorithm, ConnectError, ConnectionConfig, ConnectionId, ConnectionInfo,
+    ConnectionProtocol, EcnPolicy, EndpointConfig, EndpointStats, FailedJoinLimits,
+    FastcloseMethod, InterfaceId, JoinPorts, ListenError, MpTcpRst, MptcpCounter, MptcpCounters,
+    NetworkError, OtherVersion, PeerKnowledge, PeerVersions, ReadError, ResetReason, SubflowError,
+    SubflowId, SubflowInfo, SynCookies, Transmit, Version, WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use umptcp_stack::{
     ConnectionConfig, Endpoint, EndpointConfig, EndpointStats, InterfaceConfig, InterfaceId,
-    MptcpCounters,
+    MptcpCounters, PeerKnowledge,
 };
 
 /// A host of its own: interfaces, addresses, connections and listeners, driven by one task.
@@ -92,6 +92,26 @@ impl Stack {
     #[must_use]
     pub fn mptcp_counters(&self) -> MptcpCounters {
         self.handle.look(|state| state.endpoint.mptcp_counters())
+    }
+
+    /// What earlier connections have shown of other hosts: which versions they speak, and to which
+    /// of them SYNs with MP_CAPABLE vanish.
+    #[must_use]
+    pub fn peer_memory(&self) -> PeerKnowledge {
+        let now = self.handle.clock.now();
+        self.handle.look(|state| state.endpoint.peer_memory(now))
+    }
+
+    /// Forgets what is remembered of a host: the next connection to it tries everything anew.
+    pub fn forget_peer(&self, remote: IpAddr) {
+        self.handle
+            .command(|state, _| state.endpoint.forget_peer(remote));
+    }
+
+    /// Forgets what is remembered of all hosts.
+    pub fn forget_peers(&self) {
+        self.handle
+            .command(|state, _| state.endpoint.forget_peers());
     }
 
     /// Disables or enables an interface: what was in flight there moves to other paths. It works

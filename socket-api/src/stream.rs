@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use umptcp_stack::{ConnectionInfo, SubflowId, SubflowInfo};
 
@@ -22,7 +23,8 @@ const MAX_READ: usize = 256 * 1024;
 /// An MPTCP connection, or the plain TCP connection it has fallen back to.
 ///
 /// It reads and writes like a TCP stream. Dropping it closes both directions in order once
-/// everything written has arrived, or at once if something was left unread.
+/// everything written has arrived, or at once if something was left unread;
+/// [`set_linger`](Self::set_linger) changes that.
 #[derive(Debug)]
 pub struct MptcpStream {
     connection: SharedConnection,
@@ -94,8 +96,8 @@ impl MptcpStream {
         self.connection.close_subflow(subflow)
     }
 
-    /// Makes a subflow a backup, used only when no other works, or a regular one; the peer is
-    /// asked to do the same.
+    /// Asks the peer to use a subflow only when no other works, or as a regular one, and does the
+    /// same here if `ConnectionConfig::backup_binds_both` says so.
     ///
     /// # Errors
     /// `NotFound` if there is no such subflow.
@@ -150,6 +152,13 @@ impl MptcpStream {
     /// `ConnectionAborted`.
     pub fn abort(&self) {
         self.connection.abort();
+    }
+
+    /// What becomes of written data that has not arrived when the stream is dropped: `None` goes on
+    /// delivering it in the background, zero ends the connection at once, and any other time is
+    /// left for delivering it before that is done.
+    pub fn set_linger(&self, linger: Option<Duration>) {
+        self.connection.set_linger(linger);
     }
 
     /// Splits the stream into a half to read and a half to write, for two tasks.

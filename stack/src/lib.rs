@@ -27,8 +27,8 @@ pub mod wire;
 
 pub use base::config::{
     AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy,
-    EndpointConfig, FailedJoinLimits, InterfaceConfig, JoinPorts, Keepalive, OtherVersion,
-    SynCookies, Version,
+    EndpointConfig, FailedJoinLimits, FastcloseMethod, InterfaceConfig, JoinPorts, Keepalive,
+    OtherVersion, SynCookies, Version,
 };
 pub use base::error::{
     AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError, ReadError,
@@ -39,6 +39,7 @@ pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
 pub use base::stats::EndpointStats;
 pub use base::time::Instant;
 pub use endpoint::{BlackHole, Endpoint, Event, PeerKnowledge, PeerVersions};
-pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
 pub use mptcp::path_manager::{LocalAddress, RemoteAddress};
+pub use wire::mptcp_option::{MpTcpRst, ResetReason};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

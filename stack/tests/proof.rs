@@ -141,6 +141,8 @@ fn untouched_packets_join_both_paths() {
 }
 
 /// RFC 6824 §3.2: a wrong HMAC on the third ACK ends the join, not the connection.
+///
+/// Protocol statement 40.
 #[test]
 fn a_join_without_the_keys_is_refused() {
     for version in [Version::V0, Version::V1] {
@@ -157,6 +159,8 @@ fn a_join_without_the_keys_is_refused() {
 }
 
 /// RFC 6824 §3.2: the initiator checks the HMAC of the SYN/ACK just as well.
+///
+/// Protocol statement 39.
 #[test]
 fn a_listener_without_the_keys_is_not_joined() {
     for version in [Version::V0, Version::V1] {

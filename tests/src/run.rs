@@ -137,7 +137,9 @@ impl Run {
         let limit = self.pair.world.now() + std::time::Duration::from_secs(3600);
         assert_eq!(self.pair.world.run_until(|_| false, limit), Outcome::Idle);
         for host in [self.pair.client, self.pair.server] {
-            assert_eq!(self.pair.world.endpoint(host).poll_timeout(), None);
+            let endpoint = self.pair.world.endpoint(host);
+            assert_eq!(endpoint.poll_timeout(), None);
+            assert_eq!(endpoint.connection_count(), 0);
         }
         for (host, id) in ids {
             assert!(

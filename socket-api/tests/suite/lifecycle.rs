@@ -64,6 +64,24 @@ async fn a_cancelled_connect_frees_its_port() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_dropped_without_lingering_is_reset() {
+    for linger in [None, Some(std::time::Duration::ZERO)] {
+        let hosts = Hosts::start(1);
+        let (mut client, mut server) = hosts.connection().await;
+        client.write_all(b"hello").await.unwrap();
+        let mut buffer = [0; 5];
+        soon(server.read_exact(&mut buffer)).await.unwrap();
+        client.set_linger(linger);
+        drop(client);
+        let end = soon(server.read(&mut buffer)).await;
+        match linger {
+            None => assert_eq!(end.unwrap(), 0),
+            Some(_) => assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset),
+        }
+    }
+}
+
+#[tokio::test]
 async fn several_tasks_accept() {
     let hosts = Hosts::start(1);
     let listener = std::sync::Arc::new(hosts.listen());

@@ -7,6 +7,7 @@ mod namespace;
 mod hosts;
 mod lifecycle;
 mod paths;
+mod peers;
 mod streams;
 mod transfer;
 mod tun;

@@ -145,6 +145,17 @@ pub enum EcnPolicy {
     Request,
 }
 
+/// How MP_FASTCLOSE ends a connection at once in version 1. Version 0 knows only the first way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum FastcloseMethod {
+    /// RFC 8684 §3.5, option A: on an acknowledgment of one subflow, while RSTs close the others.
+    /// It is repeated until the peer answers, so the peer hears of it although packets are lost.
+    Acknowledgment,
+    /// RFC 8684 §3.5, option R: on an RST of every subflow, and nothing is kept. What Linux does.
+    #[default]
+    Reset,
+}
+
 /// How a subflow finds out how much it may have in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -256,8 +267,19 @@ pub struct ConnectionConfig {
     /// How long a subflow may be stuck with data that other subflows have delivered since, before
     /// it is reset. `None` leaves it to `user_timeout`.
     pub stuck_subflow_timeout: Option<Duration>,
-    /// Time a connection outlives its last subflow, for a new one to revive it.
+    /// Time a connection outlives its last subflow, for a new one of either side to revive it.
+    /// Zero ends it with its last subflow, and `Duration::MAX` stands for never.
     pub close_timeout: Duration,
+    /// Time for the peer to end its part: of a connection that the application has let go of and
+    /// whose own part is done (FIN-WAIT-2), and of a subflow that we have closed. Also the longest
+    /// that a connection without subflows is kept after the application has let go of it.
+    pub fin_timeout: Duration,
+    /// What becomes of data that is not delivered when the application lets go of the connection:
+    /// `None` delivers it in the background, zero gives it up and ends the connection at once
+    /// (MP_FASTCLOSE, or RST of plain TCP), anything else gives it that much time.
+    pub linger: Option<Duration>,
+    /// How a connection is ended at once in version 1.
+    pub fastclose: FastcloseMethod,
 }
 
 impl Default for ConnectionConfig {
@@ -297,7 +319,11 @@ impl Default for ConnectionConfig {
             stale_loss_count: 4,
             // What it holds on to takes memory here; if its path heals, a new subflow is no worse.
             stuck_subflow_timeout: Some(Duration::from_secs(60)),
+            // As in Linux, like the next.
             close_timeout: Duration::from_secs(60),
+            fin_timeout: Duration::from_secs(60),
+            linger: None,
+            fastclose: FastcloseMethod::Reset,
         }
     }
 }

@@ -153,6 +153,23 @@ impl Assembler {
         Some((offset, bytes))
     }
 
+    /// Drops what is held at and behind an offset.
+    pub fn truncate(&mut self, end: u64) {
+        while let Some(mut last) = self.segments.last_entry() {
+            let keep = usize::try_from(end.saturating_sub(*last.key())).unwrap_or(usize::MAX);
+            let len = last.get().len();
+            if keep >= len {
+                break;
+            }
+            self.buffered -= len - keep;
+            if keep > 0 {
+                last.get_mut().truncate(keep);
+                break;
+            }
+            last.remove();
+        }
+    }
+
     /// Drops everything that is held.
     pub fn clear(&mut self) {
         self.segments.clear();
@@ -235,6 +252,31 @@ mod tests {
         assert!(!assembler.advance_if_next(10, 11));
         assert!(assembler.advance_if_next(10, 10));
         assert_eq!(assembler.pop().unwrap().0, 20);
+    }
+
+    #[test]
+    fn what_is_held_behind_an_end_can_be_dropped() {
+        for (end, kept) in [
+            (0, ""),
+            (2, ""),
+            (3, "c"),
+            (5, "cde"),
+            (7, "cde"),
+            (8, "cdeh"),
+        ] {
+            let mut assembler = Assembler::new(0);
+            assembler.insert(2, Bytes::from_static(b"cde"));
+            assembler.insert(7, Bytes::from_static(b"hi"));
+            assembler.truncate(end);
+            assert_eq!(assembler.buffered(), kept.len());
+            assert!(assembler.advance_if_next(0, 2) || end <= 2);
+            let mut held = drain(&mut assembler);
+            if assembler.next_offset() == 5 {
+                assert!(assembler.advance_if_next(5, 2));
+                held.extend(drain(&mut assembler));
+            }
+            assert_eq!(held, kept.as_bytes(), "{end}");
+        }
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 
 use super::Endpoint;
 use crate::base::error::{AddressError, SubflowError};
-use crate::base::id::{ConnectionId, SubflowId};
+use crate::base::id::ConnectionId;
 use crate::base::time::Instant;
 use crate::mptcp::path_manager::{LocalAddress, RemoteAddress};
 use std::net::IpAddr;
@@ -97,32 +97,13 @@ impl Endpoint {
         }
     }
 
-    /// Asks the peer to send on a subflow only if no regular one works, or to send there again
-    /// (MP_PRIO). What we send ourselves is not touched: see [`Self::set_backup`].
-    ///
-    /// # Errors
-    /// There is no such connection, or no such established subflow of an MPTCP connection.
-    pub fn ask_backup(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        subflow: SubflowId,
-        backup: bool,
-    ) -> Result<(), SubflowError> {
-        self.change(now, connection, |connection| {
-            connection.ask_backup(subflow, backup)
-        })
-        .ok_or(SubflowError::UnknownConnection)?
-        .then_some(())
-        .ok_or(SubflowError::UnknownSubflow)
-    }
-
-    /// The same for all subflows on one of our addresses. In version 0 that is told on any subflow,
-    /// so it works for a path that is dead as well.
+    /// Asks the peer to treat all subflows on one of our addresses as backup or as regular
+    /// (MP_PRIO), as [`Self::set_backup`] does for one. In version 0 that is told on any subflow, so
+    /// it works for a path that is dead as well.
     ///
     /// # Errors
     /// There is no such connection, or no established subflow on that address.
-    pub fn ask_address_backup(
+    pub fn set_address_backup(
         &mut self,
         now: Instant,
         connection: ConnectionId,
@@ -130,7 +111,7 @@ impl Endpoint {
         backup: bool,
     ) -> Result<(), SubflowError> {
         self.change(now, connection, |connection| {
-            connection.ask_address_backup(address, backup)
+            connection.set_address_backup(address, backup)
         })
         .ok_or(SubflowError::UnknownConnection)?
         .then_some(())

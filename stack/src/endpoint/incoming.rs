@@ -73,31 +73,27 @@ impl Endpoint {
             return;
         }
         let config = listener.config.clone();
-        let crowded = listener.half_open >= self.config.syn_backlog;
+        // What follows TIME-WAIT takes the place of a connection, so it needs no room; and its
+        // sequence numbers have to lie behind those of the other, which those of a cookie do not.
+        let crowded = after.is_none() && listener.half_open >= self.config.syn_backlog;
         let Ok(offered) = offered(syn, &config) else {
             return;
+        };
+        let stateless = match self.config.syn_cookies {
+            SynCookies::Never if crowded => {
+                self.stats.syns_dropped += 1;
+                return;
+            }
+            SynCookies::Never => false,
+            SynCookies::WhenFull => crowded,
+            SynCookies::Always => after.is_none(),
         };
         if offered.is_some() {
             self.counters.count(MptcpCounter::MpCapableSynRx);
         }
-        // What follows TIME-WAIT takes the place of a connection, so it needs no room; and its
-        // sequence numbers have to lie behind those of the other, which those of a cookie do not.
-        if after.is_none() {
-            match self.config.syn_cookies {
-                SynCookies::Never if crowded => {
-                    self.stats.syns_dropped += 1;
-                    return;
-                }
-                SynCookies::Always => {
-                    self.answer_with_cookie(now, home, listener_id, syn, offered, &config);
-                    return;
-                }
-                SynCookies::WhenFull if crowded => {
-                    self.answer_with_cookie(now, home, listener_id, syn, offered, &config);
-                    return;
-                }
-                SynCookies::Never | SynCookies::WhenFull => {}
-            }
+        if stateless {
+            self.answer_with_cookie(now, home, listener_id, syn, offered, &config);
+            return;
         }
         let answer = offered.and_then(|(version, capable)| {
             let local = self.new_key(version)?;
@@ -199,3 +195,6 @@ fn offered(syn: &Segment, config: &ConnectionConfig) -> Result<Option<Offered>, 
         SynVerdict::Ignore => Err(Ignored),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,12 @@ impl InterfaceTable {
         }
     }
 
+    /// The addresses of one.
+    pub(super) fn addresses_of(&self, interface: InterfaceId) -> Vec<IpAddr> {
+        let of = |(address, id): &(IpAddr, InterfaceId)| (*id == interface).then_some(*address);
+        self.addresses.iter().filter_map(of).collect()
+    }
+
     /// The interface that has an address.
     pub(super) fn of(&self, address: IpAddr) -> Option<InterfaceId> {
         self.addresses

@@ -199,8 +199,10 @@ impl Endpoint {
     /// Tells that an interface went down or came up: data in flight there moves to other paths.
     pub fn set_interface_up(&mut self, now: Instant, interface: InterfaceId, up: bool) {
         self.interfaces.set_up(interface, up);
+        let addresses = self.interfaces.addresses_of(interface);
         self.for_each_connection(now, |entry| {
-            entry.connection.set_interface_up(now, interface, up)
+            let connection = &mut entry.connection;
+            connection.set_interface_up(now, interface, &addresses, up);
         });
     }
 

@@ -42,6 +42,15 @@ impl Endpoint {
         });
     }
 
+    /// Changes what becomes of undelivered data when the connection is released: see
+    /// [`ConnectionConfig::linger`](crate::ConnectionConfig::linger). A connection that does not
+    /// exist is ignored.
+    pub fn set_linger(&mut self, now: Instant, connection: ConnectionId, linger: Option<Duration>) {
+        self.change(now, connection, |connection| {
+            connection.set_linger(linger);
+        });
+    }
+
     /// Asks the peer for a sign of life on a subflow; `Event::SubflowProbed` tells whether there
     /// was one. A probe that was asked for before is forgotten.
     ///

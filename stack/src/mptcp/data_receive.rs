@@ -159,12 +159,18 @@ impl DataReceive {
         Placed::InOrder
     }
 
-    /// The peer's DATA_FIN has this DSN. A second, different one is ignored.
+    /// The peer's DATA_FIN has this DSN. A second, different one is ignored, and so is one that
+    /// stands beyond the window: all data in front of it would have to fit.
+    ///
+    /// What has arrived from behind it is dropped (protocol reference 3.7).
     pub fn finish_at(&mut self, dsn: DataSeq) {
-        let ahead = dsn.distance_from(self.rcv_nxt());
-        if ahead >= 0 {
-            let end = self.assembler.next_offset() + ahead.unsigned_abs();
-            self.fin.get_or_insert(end);
+        let Ok(ahead) = u64::try_from(dsn.distance_from(self.rcv_nxt())) else {
+            return;
+        };
+        let end = self.assembler.next_offset() + ahead;
+        if self.fin.is_none() && end <= self.window.acceptable(self.place()) {
+            self.fin = Some(end);
+            self.assembler.truncate(end);
         }
     }
 
@@ -321,6 +327,32 @@ mod tests {
         assert_eq!(receive.announce_window(7, 2), (8, 1024));
         receive.insert(DataSeq(1), Bytes::from_static(b"x"));
         assert_eq!(receive.announce_window(7, 2), (8, 1024));
+    }
+
+    #[test]
+    fn what_came_from_behind_the_end_is_dropped() {
+        let mut receive = receiver(100);
+        receive.insert(at(2), Bytes::from_static(b"cdefgh"));
+        receive.insert(at(20), Bytes::from_static(b"uvw"));
+        receive.finish_at(at(4));
+        receive.insert(at(0), Bytes::from_static(b"ab"));
+        assert!(receive.take_fin_reached());
+        assert_eq!(receive.data_ack(), at(5));
+        receive.insert(at(4), Bytes::from_static(b"more"));
+        let mut buffer = [0; 20];
+        assert_eq!(receive.read(&mut buffer), 4);
+        assert_eq!(&buffer[..4], b"abcd");
+        assert_eq!(receive.data_ack(), at(5));
+    }
+
+    #[test]
+    fn an_end_beyond_the_window_is_none() {
+        let mut receive = receiver(100);
+        receive.finish_at(at(101));
+        // The last byte may just fill the window: the DATA_FIN takes no room.
+        receive.finish_at(at(100));
+        receive.insert(at(0), Bytes::from_static(&[7; 100]));
+        assert!(receive.take_fin_reached());
     }
 
     #[test]

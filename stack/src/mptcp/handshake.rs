@@ -320,17 +320,6 @@ impl Answer {
 }
 
 impl Session {
-    /// A mapping may come with this checksum, or without any: as was negotiated. Version 0 does not
-    /// look at one that nobody wanted; every other difference closes the subflow
-    /// (RFC 6824 §3.3, RFC 8684 §3.3).
-    #[must_use]
-    pub fn expects_checksum(&self, checksum: Option<u16>) -> bool {
-        match (self.checksum, checksum, self.version) {
-            (true, Some(_), _) | (false, None, _) | (false, Some(_), Version::V0) => true,
-            (true, None, _) | (false, Some(_), Version::V1) => false,
-        }
-    }
-
     /// Two keys, and nothing agreed on beyond them.
     fn new(version: Version, local: HostKey, remote: HostKey) -> Self {
         Self {
@@ -364,6 +353,17 @@ impl Session {
             && option.version == self.version.number()
             && option.flags.hmac
             && !option.flags.extensibility
+    }
+
+    /// A mapping may come with this checksum, or without any: as was negotiated. Version 0 does not
+    /// look at one that nobody wanted; every other difference closes the subflow
+    /// (RFC 6824 §3.3, RFC 8684 §3.3).
+    #[must_use]
+    pub fn expects_checksum(&self, checksum: Option<u16>) -> bool {
+        match (self.checksum, checksum, self.version) {
+            (true, Some(_), _) | (false, None, _) | (false, Some(_), Version::V0) => true,
+            (true, None, _) | (false, Some(_), Version::V1) => false,
+        }
     }
 
     /// The option of the third ACK, with both keys.

@@ -204,7 +204,8 @@ mod tests {
     }
 
     /// Protocol reference 2.3: all four fields, for A joining B and for B joining A.
-    /// Protocol statement 13.
+    ///
+    /// Protocol statements 13, 37.
     #[test]
     fn join_hmacs() {
         let mac = |version, sender, receiver| JoinHmac::new(version, sender, receiver);

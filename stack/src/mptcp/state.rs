@@ -14,6 +14,8 @@ pub enum DataState {
     Closing,
     LastAck,
     TimeWait,
+    /// MP_FASTCLOSE went out on an acknowledgment, and the peer's RST is awaited (RFC 6824 §3.5).
+    FastcloseWait,
     Closed,
 }
 
@@ -28,13 +30,15 @@ pub enum DataEvent {
     DataFinAcknowledged,
     /// Every subflow is closed.
     SubflowsClosed,
-    /// Aborted by either side, or lost.
+    /// We give the connection up with MP_FASTCLOSE on an acknowledgment.
+    SendFastclose,
+    /// Ended at once by either side, or lost.
     Reset,
 }
 
 impl DataState {
     /// All states.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Established,
         Self::FinWait1,
         Self::FinWait2,
@@ -42,6 +46,7 @@ impl DataState {
         Self::Closing,
         Self::LastAck,
         Self::TimeWait,
+        Self::FastcloseWait,
         Self::Closed,
     ];
 
@@ -58,6 +63,16 @@ impl DataState {
                 Self::TimeWait
             }
             (Self::FinWait1, E::DataFinAcknowledged) => Self::FinWait2,
+            // In TIME-WAIT both streams are complete: there is nothing to give up.
+            (
+                Self::Established
+                | Self::FinWait1
+                | Self::FinWait2
+                | Self::CloseWait
+                | Self::Closing
+                | Self::LastAck,
+                E::SendFastclose,
+            ) => Self::FastcloseWait,
             (Self::LastAck, E::DataFinAcknowledged)
             | (Self::TimeWait, E::SubflowsClosed)
             | (_, E::Reset) => Self::Closed,
@@ -90,6 +105,7 @@ mod tests {
             DataEvent::ReceiveDataFin,
             DataEvent::DataFinAcknowledged,
             DataEvent::SubflowsClosed,
+            DataEvent::SendFastclose,
             DataEvent::Reset,
         ];
         let mut table = String::new();

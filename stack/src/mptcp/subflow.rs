@@ -105,6 +105,8 @@ pub struct Subflow {
     pub heard_dss: bool,
     /// The bare DATA_FIN is to be sent on it again.
     pub owes_data_fin: bool,
+    /// We have closed it, the peer has not, and this is how long it may be quiet.
+    pub quiet_until: Option<Instant>,
     /// Its interface is up.
     pub link_up: bool,
     /// Who waits for the answer to a probe.
@@ -163,6 +165,7 @@ impl Subflow {
             receive_rtt: ReceiveRtt::default(),
             heard_dss: false,
             owes_data_fin: false,
+            quiet_until: None,
             link_up: true,
             probes: ProbeRequests::default(),
             signal_pace: SignalPace::default(),

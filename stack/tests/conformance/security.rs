@@ -2,7 +2,7 @@
 //!
 //! | attack | file |
 //! |---|---|
-//! | guessed tokens, replayed joins, joins from elsewhere | `joins` |
+//! | guessed tokens, replayed joins, impostors | `joins` |
 //! | floods of joins, amplification | `joins` |
 //! | forged announcements, flooding of a third party, addresses that tell too much | `addresses` |
 //! | options injected blindly, MP_FASTCLOSE, RST, challenge ACKs | `injection` |

@@ -30,6 +30,7 @@ impl Flood {
     }
 }
 
+/// Protocol statement 50.
 #[test]
 fn honest_clients_connect_through_a_flood() {
     let config = EndpointConfig {
@@ -109,6 +110,8 @@ fn half_open_connections_expire() {
 }
 
 /// Whoever knows the token can start joins, but neither fill the host nor keep the peer out.
+///
+/// Protocol statement 48.
 #[test]
 fn a_flood_of_joins_leaves_room_for_an_honest_one() {
     for (config, _) in dialects().into_iter().skip(1) {

@@ -11,8 +11,8 @@ use umptcp_lab::world::{
 };
 use umptcp_stack::tcp::state::TcpState;
 use umptcp_stack::{
-    ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy, Event, Instant, Keepalive,
-    SubflowId, SubflowInfo, SynCookies, Version,
+    AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy, Event,
+    Instant, Keepalive, OtherVersion, SubflowId, SubflowInfo, SynCookies, Version,
 };
 use umptcp_tests::run::failed_runs;
 
@@ -321,11 +321,22 @@ impl Generator {
             send_buffer: self.buffer(),
             nodelay: self.chance(0.3),
             max_subflows: self.among(&[1, 2, 4, 8, 16]),
+            other_version: self.among(&[OtherVersion::NextConnection, OtherVersion::AtOnce]),
+            accept_versions: self.among(&[
+                AcceptVersions::Both,
+                AcceptVersions::Both,
+                AcceptVersions::Only(Version::V0),
+                AcceptVersions::Only(Version::V1),
+            ]),
+            allow_join_initial_address: self.chance(0.9),
             // Losses in long rows after a cut must not look like a dead path.
             user_timeout: Duration::from_secs(1000),
             // Nor may a peer that rests be taken for one that is gone.
             close_timeout: Duration::from_secs(1000),
+            fin_timeout: Duration::from_secs(1000),
             connect_timeout: Duration::from_secs(1000),
+            stale_loss_count: self.among(&[0, 1, 4]),
+            stuck_subflow_timeout: self.chance(0.5).then(|| self.duration(500..=10_000)),
             ..ConnectionConfig::default()
         }
     }

@@ -3,10 +3,11 @@
 use super::*;
 use umptcp_lab::link::Loss;
 use umptcp_lab::world::{Abort, Finish, Outcome, Pace};
-use umptcp_stack::{CloseReason, Instant, Version};
+use umptcp_stack::{CloseReason, FastcloseMethod, Instant, MptcpCounter, Version};
 
 const VERSIONS: [Version; 2] = [Version::V0, Version::V1];
 
+/// Protocol statement 82.
 #[test]
 fn half_closed_for_a_long_time() {
     for version in VERSIONS {
@@ -28,6 +29,7 @@ fn the_server_ends_first() {
     run(scenario);
 }
 
+/// Protocol statement 82.
 #[test]
 fn both_end_at_once() {
     for version in VERSIONS {
@@ -115,6 +117,63 @@ fn aborted_over_a_lossy_path() {
         run.complete_within(300).assert_nothing_left();
         assert_eq!(run.client().closed(), Some(CloseReason::Aborted));
         assert!(!run.server().progress().end_of_stream);
+    }
+}
+
+/// MP_FASTCLOSE on acknowledgments survives a path that is down when it first goes out.
+///
+/// Protocol statement 83.
+#[test]
+fn aborted_while_the_paths_are_down() {
+    for version in VERSIONS {
+        let mut scenario = scenario("abort into a cut").connections(|config| {
+            config.version = version;
+            config.fastclose = FastcloseMethod::Acknowledgment;
+        });
+        let (cut, heal) = (Instant::from_millis(150), Instant::from_millis(800));
+        scenario.paths = paths(2, link().cut(cut, Some(heal)));
+        scenario.client.plan.finish = Finish::Hold;
+        scenario.client.plan.abort = Some(Abort::At(Instant::from_millis(200)));
+        let mut run = Run::of(scenario);
+        // Neither a timeout nor a join to somebody who has forgotten: a repetition.
+        run.complete_within(5).assert_nothing_left();
+        assert_eq!(run.client().closed(), Some(CloseReason::Aborted));
+        assert_eq!(run.server().closed(), Some(CloseReason::ResetByPeer));
+        let counters = |host| run.pair.world.endpoint(host).mptcp_counters();
+        let (client, server) = (counters(run.pair.client), counters(run.pair.server));
+        assert!(client[MptcpCounter::MpFastcloseTx] >= 2);
+        assert_eq!(server[MptcpCounter::MpFastcloseRx], 1);
+    }
+}
+
+/// The time that an application leaves what it has written.
+///
+/// Protocol statement 87.
+#[test]
+fn lingering() {
+    for version in VERSIONS {
+        for (linger, arrives) in [(None, true), (Some(20), true), (Some(1), false)] {
+            let mut scenario = scenario("linger").connections(|config| {
+                config.version = version;
+                config.fastclose = FastcloseMethod::Acknowledgment;
+            });
+            scenario.client.connection.linger = linger.map(Duration::from_secs);
+            scenario.client.plan.finish = Finish::Release;
+            // The buffer takes it all, and it is still on its way when the path is cut.
+            scenario.client.plan.sends = 100_000;
+            scenario.server.plan.sends = 0;
+            let (cut, heal) = (Instant::from_millis(50), Instant::from_millis(2000));
+            scenario.paths = paths(1, link().cut(cut, Some(heal)));
+            let mut run = Run::of(scenario);
+            run.complete_within(60).assert_nothing_left();
+            assert_eq!(run.server().progress().end_of_stream, arrives);
+            let expected = if arrives {
+                CloseReason::Finished
+            } else {
+                CloseReason::ResetByPeer
+            };
+            assert_eq!(run.server().closed(), Some(expected), "{linger:?}");
+        }
     }
 }
 

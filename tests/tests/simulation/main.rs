@@ -2,6 +2,7 @@
 //! virtual time. Each test asserts that the bytes arrive intact, how the connection ends, and that
 //! nothing is left afterwards.
 
+mod break_before_make;
 mod buffers;
 mod closing;
 mod ecn;
@@ -17,10 +18,11 @@ mod plain_tcp;
 mod regressions;
 mod sequence_numbers;
 mod transfers;
+mod versions;
 
 use std::time::Duration;
 use umptcp_lab::link::LinkConfig;
-use umptcp_lab::world::{Path, Plan, Scenario};
+use umptcp_lab::world::{Ip, Path, Plan, Scenario};
 use umptcp_tests::run::{Run, failed_runs};
 
 const MEGABYTE: u64 = 1_000_000;

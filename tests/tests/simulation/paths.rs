@@ -2,6 +2,7 @@
 
 use super::*;
 use umptcp_lab::world::{Ip, Outcome, World};
+use umptcp_stack::base::mptcp_counters::MptcpCounter;
 use umptcp_stack::{CloseReason, Instant, SubflowError, Version};
 
 fn at(millis: u64) -> Instant {
@@ -62,6 +63,23 @@ fn a_path_that_goes_silent_and_comes_back() {
     // The healed path is used again: it carries more than it could before the cut.
     let carried = run.pair.world.counters(run.pair.wires[1])[0].delivered_bytes;
     assert!(carried > 3 * MEGABYTE, "{carried}");
+}
+
+/// A long cut makes the path stale; it recovers with what gets through first.
+#[test]
+fn a_path_that_is_stale_and_recovers() {
+    for version in [Version::V0, Version::V1] {
+        let mut scenario = long("stale").connections(|config| config.version = version);
+        scenario.client.plan.sends = 60 * MEGABYTE;
+        scenario.paths[1] = Path::symmetric(link().cut(at(700), Some(at(7000))));
+        let run = run(scenario);
+        let counters = run.pair.world.endpoint(run.pair.client).mptcp_counters();
+        assert_eq!(counters[MptcpCounter::SubflowStale], 1);
+        assert_eq!(counters[MptcpCounter::SubflowRecover], 1);
+        assert!(counters[MptcpCounter::MptcpRetrans] > 0);
+        let carried = run.pair.world.counters(run.pair.wires[1])[0].delivered_bytes;
+        assert!(carried > 3 * MEGABYTE, "{carried}");
+    }
 }
 
 #[test]

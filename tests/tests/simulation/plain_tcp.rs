@@ -59,7 +59,7 @@ fn a_path_that_drops_syns_with_mptcp() {
         .assert_nothing_left();
 }
 
-fn is_mptcp_syn(packet: &Bytes) -> bool {
+pub(super) fn is_mptcp_syn(packet: &Bytes) -> bool {
     let packet = ReceivedPacket {
         data: packet.clone(),
         checksum: ChecksumStatus::Unverified,

@@ -85,6 +85,7 @@ fn unequal_paths_are_all_used() {
     assert!(used.iter().all(|bytes| **bytes > MEGABYTE), "{sent:?}");
 }
 
+/// Protocol statement 49.
 #[test]
 fn both_address_families() {
     for version in VERSIONS {

@@ -125,7 +125,7 @@ impl Connection {
         }
         let first = !received.has_seen_mapping();
         if matches!(self.protocol.receiving(), Some(Receiving::Agreed { .. })) {
-            self.peer_stopped_in_line(context);
+            self.peer_stopped_behind(context);
         } else if index != 0 && first {
             // RFC 6824 §3.6: what cannot be placed must not be acknowledged for good.
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
@@ -134,7 +134,7 @@ impl Connection {
                 super::Side::Listener => MptcpCounter::MpCapableDataFallback,
                 super::Side::Initiator => MptcpCounter::DssFallback,
             });
-            self.fall_back_in_line(context);
+            self.fall_back(context, context.end);
         } else if self.waiting_len() >= self.receive.capacity() {
             self.count(MptcpCounter::DssCorruptionReset);
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
@@ -252,7 +252,7 @@ impl Connection {
         if asked {
             self.count(MptcpCounter::DssCorruptionFallback);
         }
-        self.peer_stopped(context, anchor);
+        self.peer_stopped(context, anchor, context.start);
         // RFC 6824 §3.6 turns one direction after a checksum failure. In every other case the
         // peer has given up MPTCP as such, and has no more DATA_ACKs for us.
         let one_direction = asked && self.version() == Some(Version::V0);
@@ -281,14 +281,19 @@ impl Connection {
 
     /// Gives up MPTCP in both directions (RFC 6824 §3.6, RFC 8684 §3.7): the subflow's stream is the
     /// connection's. The peer hears of it with the next data.
-    pub(super) fn fall_back_in_line(&mut self, context: Context) {
+    fn fall_back(&mut self, context: Context, rest: SeqNum) {
         let nothing_mapped = self.subflows[0].tcb.bytes_sent == 0;
-        self.peer_stopped_in_line(context);
+        self.peer_stopped(context, context.in_line(), rest);
         self.stop_mapping(context.now);
         if nothing_mapped {
             // No mapping of ours has to be ended.
             self.step(Step::Heard);
         }
+    }
+
+    /// The same before the bytes of a segment are looked at.
+    pub(super) fn fall_back_in_line(&mut self, context: Context) {
+        self.fall_back(context, context.start);
     }
 
     /// What we send has no mappings from here on; the next new data carries the infinite one.
@@ -322,13 +327,15 @@ impl Connection {
         }
     }
 
-    fn peer_stopped_in_line(&mut self, context: Context) {
-        self.peer_stopped(context, context.in_line());
+    /// The same without a word of the peer, behind the bytes of a segment.
+    fn peer_stopped_behind(&mut self, context: Context) {
+        self.peer_stopped(context, context.in_line(), context.end);
     }
 
     /// The peer's bytes have no mappings from `anchor` on. What waits gets its place; what was
-    /// delivered already does not come a second time.
-    fn peer_stopped(&mut self, context: Context, anchor: Anchor) {
+    /// delivered already does not come a second time. `rest` is where the bytes begin that were not
+    /// looked at yet.
+    fn peer_stopped(&mut self, context: Context, anchor: Anchor, rest: SeqNum) {
         let Context { now, index, .. } = context;
         let waiting_before = self.subflows[0]
             .received
@@ -345,7 +352,7 @@ impl Connection {
         self.receive.forget_fin();
         self.subflows[0].received.forget_mappings();
         self.deliver_waiting(anchor);
-        let next = anchor.dsn_of(context.start);
+        let next = anchor.dsn_of(rest);
         self.step(Step::PeerStopped { next });
         if next.after(self.receive.rcv_nxt()) {
             // There would be a hole for ever.
@@ -400,7 +407,7 @@ impl Connection {
     /// level has fallen back, whatever was lost of its answer (RFC 6824 §3.3.3).
     pub(super) fn finished_without_mapping(&mut self, context: Context) {
         if !self.protocol.receives_plain() {
-            self.peer_stopped_in_line(context);
+            self.peer_stopped_behind(context);
         }
         self.receive.finish_at(self.receive.rcv_nxt());
     }

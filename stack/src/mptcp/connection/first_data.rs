@@ -1,13 +1,12 @@
 //! What the first data says of the peer, where the handshake has not said it for certain.
 //!
-//! Owns the decision between MPTCP and plain TCP until the first DSS is heard. How the way back goes
-//! is in `fallback`.
+//! Owns the decision about a connection of version 0 whose third packet had no option, and about an
+//! end of the stream that comes before anything else. Bytes without a mapping are for `fallback`.
 
 use super::receive::Context;
-use super::{Connection, capable_of};
+use super::{Connection, Side, capable_of};
 use crate::base::config::Version;
 use crate::base::mptcp_counters::MptcpCounter;
-use crate::base::time::Instant;
 use crate::mptcp::handshake::Protocol;
 use crate::tcp::receive::Arrival;
 use crate::wire::mptcp_option::CapableKeys;
@@ -24,38 +23,35 @@ impl Connection {
         options: &TcpOptions,
         arrival: &Arrival,
     ) {
-        let Context { now, index, .. } = context;
         let Some(session) = self.session() else {
             return;
         };
-        if index != 0 || session.confirmed {
+        if context.index != 0 || session.confirmed {
             return;
         }
-        let assumed = session.assumed;
         let capable = capable_of(&options.mptcp);
-        let fits = capable.is_none_or(|option| session.is_confirmed_by(option));
         let has_mapping = options.dss.is_some()
             || (session.version == Version::V1
                 && capable.is_some_and(|o| matches!(o.keys, CapableKeys::BothWithData { .. })));
-        if assumed && fits && (has_mapping || capable.is_some()) {
-            self.confirm_assumed(now, capable.is_some());
-        } else if assumed && !fits {
-            self.refuse_assumed(context);
-            return;
-        }
-        if has_mapping || (arrival.text.is_empty() && !arrival.fin) {
-            return;
-        }
-        if self.session().is_some_and(|session| session.assumed) {
-            self.refuse_assumed(context);
-        } else if self.may_fall_back(0) {
-            self.count(MptcpCounter::MpCapableDataFallback);
+        let bare = arrival.text.is_empty() && !arrival.fin;
+        if session.assumed {
+            let fits = capable.is_none_or(|option| session.is_confirmed_by(option));
+            if fits && (has_mapping || capable.is_some()) {
+                self.confirm_assumed(context, capable.is_some());
+            } else if !fits || !bare {
+                self.refuse_assumed(context);
+            }
+        } else if arrival.fin && arrival.text.is_empty() && !has_mapping && self.may_fall_back(0) {
+            self.count(match self.side {
+                Side::Listener => MptcpCounter::MpCapableDataFallback,
+                Side::Initiator => MptcpCounter::DssFallback,
+            });
             self.fall_back_in_line(context);
         }
     }
 
     /// The peer has shown what its third packet did not: it speaks MPTCP.
-    fn confirm_assumed(&mut self, now: Instant, by_third_ack: bool) {
+    fn confirm_assumed(&mut self, context: Context, by_third_ack: bool) {
         if by_third_ack {
             self.count(MptcpCounter::MpCapableAckRx);
         }
@@ -64,18 +60,14 @@ impl Connection {
         }
         self.was_mptcp = true;
         self.subflows[0].tcb.ack.require_now();
-        self.update_paths_soon(now);
+        self.update_paths_soon(context.now);
     }
 
-    /// The peer has shown that its third packet meant what it said: plain TCP.
+    /// The peer has shown that its third packet meant what it said: plain TCP. If it has seen
+    /// mappings of ours, it hears that no more will come.
     fn refuse_assumed(&mut self, context: Context) {
         self.count(MptcpCounter::MpCapableFallbackAck);
-        if self.subflows[0].tcb.bytes_sent == 0 {
-            self.become_plain();
-        } else if self.may_fall_back(0) {
-            // It has seen mappings of ours: it hears that no more will come.
-            self.fall_back_in_line(context);
-        }
+        self.fall_back_in_line(context);
     }
 
     /// Nothing was said either way, and we are to end the stream before its first byte. A peer

@@ -20,13 +20,15 @@
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
 //! | `commands` | what the application asks for |
-//! | `closing` | how it ends |
+//! | `closing` | how it ends, and for how long the peer is waited for |
+//! | `fastclose` | MP_FASTCLOSE: how it ends at once |
 
 mod buffers;
 mod closing;
 mod commands;
 mod establish;
 mod fallback;
+mod fastclose;
 mod first_data;
 mod health;
 mod icmp;
@@ -65,6 +67,7 @@ use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, Su
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
 use crate::wire::packet::FourTuple;
+use fastclose::Fastclose;
 use paths::Unechoed;
 use signal_queue::JustSaid;
 use std::collections::VecDeque;
@@ -139,8 +142,16 @@ struct Deadlines {
     override_small: Option<Instant>,
     /// The path manager is asked.
     paths: Option<Instant>,
-    /// Every subflow is gone, or the peer does not finish: then it is over.
-    give_up: Option<Instant>,
+    /// Every subflow is gone: then it is over.
+    revival: Option<Instant>,
+    /// The peer, or what is left of the subflows, does not finish.
+    finish: Option<Instant>,
+    /// The application has gone and leaves undelivered data this much time.
+    linger: Option<Instant>,
+    /// The application has gone, and the peer takes nothing of what is undelivered.
+    undelivered: Option<Instant>,
+    /// MP_FASTCLOSE has brought no answer.
+    fastclose: Option<Instant>,
     /// ADD_ADDR that were not echoed are sent again.
     announce: Option<Instant>,
     /// MP_FAIL that was not answered is sent again, or nobody waits for the answer any more.
@@ -205,6 +216,9 @@ pub struct Connection {
     writer_waits: bool,
     /// Times that a subflow could have taken more than the send buffer held.
     send_buffer_limited: u64,
+    /// Every subflow is gone, and a new one may revive the connection.
+    is_bereft: bool,
+    fastclose: Fastclose,
     closed: Option<CloseReason>,
     released: bool,
 }
@@ -313,6 +327,8 @@ impl Connection {
             reader_waits: true,
             writer_waits: false,
             send_buffer_limited: 0,
+            is_bereft: false,
+            fastclose: Fastclose::None,
             closed: None,
             released: false,
         }

@@ -7,7 +7,7 @@ use super::{Connection, InitialSubflow, capable_of};
 use crate::base::config::Version;
 use crate::base::id::SubflowId;
 use crate::base::mptcp_counters::MptcpCounter;
-use crate::mptcp::handshake::Protocol;
+use crate::mptcp::handshake::{Lesson, Protocol};
 use crate::mptcp::key::HostKey;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
@@ -36,8 +36,12 @@ impl Connection {
         {
             return None;
         }
-        let version = offer.retry_with.take()?;
         let lesson = offer.lesson(capable);
+        if !matches!(lesson, Lesson::Refuses { .. }) {
+            // It speaks the version, and something else does not suit.
+            return None;
+        }
+        let version = offer.retry_with.take()?;
         self.count(MptcpCounter::MpCapableFallbackSynAck);
         self.learn(lesson);
         Some(version)

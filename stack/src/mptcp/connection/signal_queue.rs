@@ -94,11 +94,9 @@ impl Connection {
             return;
         }
         if self.signals.len() >= MAX_SIGNALS
-            && let Some((_, dropped)) = counters(&signal.option)
+            && let Some((_, Some(dropped))) = counters(&signal.option)
         {
-            if let Some(dropped) = dropped {
-                self.count(dropped);
-            }
+            self.count(dropped);
             return;
         }
         self.signals.push_back(signal);

@@ -5,7 +5,8 @@ use super::{Connection, Effect};
 use crate::base::error::CloseReason;
 use crate::base::id::{InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
+use crate::mptcp::data_send::DataFin;
 use crate::mptcp::fallback::Step;
 use crate::mptcp::path_health::PathEvent;
 use crate::mptcp::state::DataEvent;
@@ -14,9 +15,15 @@ use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MptcpOption, ResetReason};
 use crate::wire::tcp_option::TcpOptions;
+use std::net::IpAddr;
 
 /// Closed subflows that stay listed.
 const MAX_CLOSED_SUBFLOWS: usize = 32;
+/// While there is no subflow at all, a pair of addresses waits no longer than this to be tried
+/// again, and each join is given up after so many SYNs without answer: what heals must be found
+/// within a fraction of the close timeout.
+pub(super) const MAX_REVIVAL_RETRY: Duration = Duration::from_secs(8);
+pub(super) const REVIVAL_TRIES: u32 = 3;
 
 impl Connection {
     /// The TCP connection of a subflow in TIME-WAIT.
@@ -88,23 +95,15 @@ impl Connection {
             self.count(MptcpCounter::MpFailRx);
         }
         self.note_reset_reason(index, options);
-        let fastclose = self.session().is_some_and(|session| {
-            let key = session.local.key;
-            options
-                .mptcp
-                .iter()
-                .any(|option| matches!(option, MptcpOption::Fastclose(k) if *k == key))
-        });
-        if fastclose {
-            self.closed_by_fastclose(now);
-            return;
-        }
         let subflow = &mut self.subflows[index];
         let refused = !subflow.tcb.state.is_synchronized();
         let joining = matches!(subflow.role, Role::Joining { .. });
+        // Whatever it says: an RST is not answered.
         subflow.tcb.close_at_once();
         let alone = self.subflows.iter().all(Subflow::is_closed);
-        if alone && !self.session().is_some_and(|session| session.confirmed) {
+        if self.closes_fast(&options.mptcp) {
+            self.closed_by_fastclose(now);
+        } else if alone && !self.session().is_some_and(|session| session.confirmed) {
             // Plain TCP ends with its only subflow, and so does MPTCP while nobody may join.
             let reason = if refused {
                 CloseReason::Refused
@@ -112,7 +111,9 @@ impl Connection {
                 CloseReason::ResetByPeer
             };
             self.end(now, reason);
-        } else if alone && joining && self.is_unknown_to_peer(index) {
+        } else if self.is_bereft && joining && self.is_unknown_to_peer(index) {
+            // A peer that answers a join with RST while no subflow is left does not know the
+            // connection any more.
             self.end(now, CloseReason::ResetByPeer);
         }
         self.subflow_closed(now, index);
@@ -138,24 +139,52 @@ impl Connection {
         self.path_ended(now, index);
         self.signals.retain(|signal| signal.on != Some(id));
         if self.closed.is_some() {
+            self.check_fastclose_wait();
             return;
         }
-        if self.subflows.iter().all(|subflow| subflow.is_closed()) {
-            self.all_subflows_closed(now);
+        // One that has yet to join carries nothing.
+        let carries = |subflow: &Subflow| {
+            !subflow.is_closed() && matches!(subflow.role, Role::Initial | Role::Joined)
+        };
+        if !self.subflows.iter().any(carries) {
+            self.last_subflow_closed(now);
         }
     }
 
-    fn all_subflows_closed(&mut self, now: Instant) {
+    /// The address or the interface that the subflow uses is not there any more: that it ends says
+    /// nothing about the peer.
+    pub(super) fn is_our_end_gone(&self, index: usize) -> bool {
+        let subflow = &self.subflows[index];
+        let known = self.addresses.local_id(subflow.tuple.local.ip()).is_some();
+        !known || !subflow.link_up
+    }
+
+    fn last_subflow_closed(&mut self, now: Instant) {
         if self.state.is_finished() {
             self.transition(DataEvent::SubflowsClosed);
             self.end(now, CloseReason::Finished);
         } else if self.session().is_none() {
             self.end(now, CloseReason::ResetByPeer);
+        } else if self.config.close_timeout.is_zero() {
+            self.end(now, CloseReason::AllPathsLost);
         } else {
-            // A new subflow may revive it (protocol reference 3.9).
-            self.deadlines
-                .give_up
-                .get_or_insert(now + self.config.close_timeout);
+            self.is_bereft = true;
+            self.limit_survival(now);
+            // Also what a subflow had acknowledged and the peer had not at the data level. The time
+            // without subflows is not time in which the peer did not answer.
+            self.send.reinject(self.send.una()..self.send.next());
+            self.data_recovery = None;
+            self.data_backoff = 0;
+            self.arm_data_timer(now);
+            self.retry_paths_later(now);
+        }
+    }
+
+    /// A subflow has joined: what waited for one goes there.
+    pub(super) fn revived_by(&mut self, index: usize) {
+        if core::mem::take(&mut self.is_bereft) {
+            self.deadlines.revival = None;
+            self.subflows[index].owes_data_fin = self.send.fin() == DataFin::Sent;
         }
     }
 
@@ -179,15 +208,24 @@ impl Connection {
         }
     }
 
-    /// An interface went down or came up.
-    pub fn set_interface_up(&mut self, now: Instant, interface: InterfaceId, up: bool) {
+    /// An interface with these addresses went down or came up.
+    pub fn set_interface_up(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        addresses: &[IpAddr],
+        up: bool,
+    ) {
+        for &address in addresses {
+            self.addresses.set_local_up(address, up);
+        }
+        self.update_paths_soon(now);
         for index in 0..self.subflows.len() {
             let subflow = &mut self.subflows[index];
             if subflow.interface != interface || subflow.is_closed() || subflow.link_up == up {
                 continue;
             }
             subflow.link_up = up;
-            let address = subflow.tuple.local.ip();
             if up {
                 subflow.tcb.resume(now);
                 self.path_event(now, index, PathEvent::Retry);
@@ -195,8 +233,6 @@ impl Connection {
                 subflow.tcb.pause();
                 self.move_data_away(now, index, Moved::Unacknowledged);
             }
-            self.addresses.set_local_up(address, up);
-            self.update_paths_soon(now);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The deadlines of a connection and its subflows.
 
+use super::closing::take_due;
 use super::join::MAX_JOIN_TRIES;
+use super::subflows::REVIVAL_TRIES;
 use super::{Connection, DataRecovery};
 use crate::base::error::CloseReason;
 use crate::base::mptcp_counters::MptcpCounter;
@@ -34,11 +36,15 @@ impl Connection {
             deadlines.probe,
             deadlines.override_small,
             deadlines.paths,
-            deadlines.give_up,
             deadlines.announce,
             deadlines.fail,
             self.crossed.iter().map(|join| join.at).min(),
             deadlines.signal,
+            deadlines.revival,
+            deadlines.finish,
+            deadlines.linger,
+            deadlines.undelivered,
+            deadlines.fastclose,
         ];
         let subflows = self
             .subflows
@@ -52,7 +58,7 @@ impl Connection {
                     | Role::Answering { .. }
                     | Role::Joined => None,
                 };
-                [subflow.tcb.timers.next(), third_ack]
+                [subflow.tcb.timers.next(), third_ack, subflow.quiet_until]
             });
         let paths = (0..self.subflows.len()).filter_map(|index| self.path_deadline(index));
         own.into_iter().chain(subflows).flatten().chain(paths).min()
@@ -88,14 +94,7 @@ impl Connection {
         }
         // The turn that follows sends what has waited.
         take_due(&mut self.deadlines.signal, now);
-        if take_due(&mut self.deadlines.give_up, now) {
-            let reason = if self.state.is_finished() {
-                CloseReason::Finished
-            } else {
-                CloseReason::AllPathsLost
-            };
-            self.end(now, reason);
-        }
+        self.handle_closing_timeouts(now);
     }
 
     fn handle_subflow_timeout(&mut self, now: Instant, index: usize) {
@@ -108,6 +107,7 @@ impl Connection {
         self.handle_path_deadline(now, index);
         self.handle_third_ack_timeout(now, index);
         self.handle_keepalive_timeout(now, index);
+        self.handle_quiet_subflow(now, index);
     }
 
     fn subflow_retransmits(&mut self, now: Instant, index: usize) {
@@ -124,7 +124,12 @@ impl Connection {
                 }
             }
             (TcpState::SynSent | TcpState::SynReceived, _) => {
-                if expiries >= MAX_JOIN_TRIES {
+                let tries = if self.is_bereft {
+                    REVIVAL_TRIES
+                } else {
+                    MAX_JOIN_TRIES
+                };
+                if expiries >= tries {
                     self.give_up_subflow(now, index);
                 }
             }
@@ -160,9 +165,13 @@ impl Connection {
         let waited = self
             .data_waiting_since
             .map(|since| now.saturating_duration_since(since));
-        if waited.is_some_and(|waited| waited >= self.config.user_timeout) {
-            // Subflows may look alive to TCP; the connection is not.
-            self.end(now, CloseReason::TimedOut);
+        let alive = |s: &Subflow| s.is_established() && s.link_up && s.tcb.rtt.backoffs() == 0;
+        if waited.is_some_and(|waited| waited >= self.config.user_timeout)
+            && self.subflows.iter().any(alive)
+        {
+            // Subflows look alive to TCP; the connection is not. Those that are silent are given
+            // up one by one, and the connection may outlive them.
+            self.abort(now, CloseReason::TimedOut);
             return;
         }
         self.data_backoff += 1;
@@ -191,12 +200,8 @@ impl Connection {
         if self.send.fin() != DataFin::Sent {
             return;
         }
-        for subflow in self
-            .subflows
-            .iter_mut()
-            .filter(|subflow| subflow.is_usable())
-        {
-            subflow.owes_data_fin = true;
+        for index in 0..self.subflows.len() {
+            self.subflows[index].owes_data_fin |= self.carries_data_fin(index);
         }
         if self
             .sending_session()
@@ -251,7 +256,8 @@ impl Connection {
 
     /// Starts the data-level timer if something is outstanding and it does not run.
     pub(super) fn arm_data_timer(&mut self, now: Instant) {
-        if self.sending_session().is_none() || !self.send.is_outstanding() {
+        let over = self.is_bereft || self.closed.is_some();
+        if over || self.sending_session().is_none() || !self.send.is_outstanding() {
             self.deadlines.data_retransmit = None;
             self.data_waiting_since = None;
             return;
@@ -350,13 +356,4 @@ impl Connection {
         let room = |subflow: &Subflow| subflow.is_usable() && subflow.tcb.room_for_data(now) > 0;
         open && self.subflows.iter().any(room)
     }
-}
-
-/// Clears a deadline and returns true if it is due.
-fn take_due(deadline: &mut Option<Instant>, now: Instant) -> bool {
-    let due = deadline.is_some_and(|at| at <= now);
-    if due {
-        *deadline = None;
-    }
-    due
 }

@@ -304,6 +304,16 @@ impl ReceivedMappings {
         Ok(())
     }
 
+    /// Drops bytes that have waited in vain while a window of others came: no mapping will come
+    /// for them any more (RFC 6824 §3.3.1). On a path that loses options now and then, they must
+    /// not add up to a window over the life of a connection.
+    pub fn forget_hopeless(&mut self, window: usize) {
+        if let Some(next) = self.next {
+            let window = u32::try_from(window).unwrap_or(u32::MAX >> 1);
+            self.unmapped.forget_before(next - window);
+        }
+    }
+
     /// Bytes that wait for a mapping or for the rest of one.
     #[must_use]
     pub fn waiting_len(&self) -> usize {

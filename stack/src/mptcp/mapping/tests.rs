@@ -234,6 +234,26 @@ fn bytes_that_nothing_maps_are_kept_in_so_many_pieces() {
 }
 
 #[test]
+fn bytes_that_nothing_maps_are_forgotten_a_window_later() {
+    let mut mappings = ReceivedMappings::default();
+    for at in (1..1000).step_by(20) {
+        assert!(map(&mut mappings, at, &[0; 5]).unwrap().is_empty());
+        let dsn = 100 + u64::from(at);
+        mappings
+            .add(mapping(at + 5, dsn, 15), SeqNum(at + 5))
+            .unwrap();
+        assert_eq!(
+            places(&map(&mut mappings, at + 5, &[0; 15]).unwrap()),
+            [(dsn, 15)]
+        );
+        mappings.forget_hopeless(100);
+        assert!(mappings.waiting_len() <= 25, "{}", mappings.waiting_len());
+    }
+    // Those of the last hundred bytes are still there.
+    assert_eq!(mappings.waiting_len(), 25);
+}
+
+#[test]
 fn what_waits_for_its_bytes_is_small() {
     // With MAX_PENDING_MAPPINGS of them a subflow holds a quarter of a megabyte at most.
     assert!(size_of::<NewMapping>() <= 32);

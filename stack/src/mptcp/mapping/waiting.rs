@@ -43,6 +43,16 @@ impl Unmapped {
         Ok(())
     }
 
+    /// Drops what lies before a sequence number.
+    pub(super) fn forget_before(&mut self, ssn: SeqNum) {
+        while let Some(first) = self.pieces.front()
+            && end_of(first).at_or_before(ssn)
+        {
+            self.len -= first.1.len();
+            self.pieces.pop_front();
+        }
+    }
+
     /// Takes what lies between two sequence numbers.
     pub(super) fn take(&mut self, start: SeqNum, end: SeqNum) -> SmallVec<[(SeqNum, Bytes); 2]> {
         self.split_at(start);

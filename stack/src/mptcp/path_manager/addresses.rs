@@ -103,6 +103,14 @@ impl AddressBook {
         Some(id)
     }
 
+    /// The peer was told to join this address at this very port.
+    #[must_use]
+    pub fn is_announced(&self, end: SocketAddr) -> bool {
+        self.local.iter().any(|known| {
+            known.announced && known.address == end.ip() && known.port == Some(end.port())
+        })
+    }
+
     /// Our id for the local end of a subflow: that of its port, if it was announced, or that of the
     /// address, which becomes known if it is not. `None` if all ids are taken.
     pub fn id_of_end(&mut self, local: SocketAddr) -> Option<AddressId> {

@@ -50,6 +50,13 @@ impl Attempts {
         self.0.retain(|attempt| attempt.remote != remote);
     }
 
+    /// Lets no pair wait longer than this from now on.
+    pub fn wait_at_most(&mut self, now: Instant, most: Duration) {
+        for attempt in &mut self.0 {
+            attempt.next = attempt.next.min(now + most);
+        }
+    }
+
     /// When the next pair that waits may be tried.
     #[must_use]
     pub fn next_retry(&self, now: Instant) -> Option<Instant> {

@@ -5,7 +5,7 @@ use crate::peer::options::add_addr_echo;
 use crate::peer::{Mptcp, Packet, Scene, Setup, VERSIONS, Version};
 use std::net::IpAddr;
 use std::time::Duration;
-use umptcp_stack::{AddressError, Instant, MptcpCounter as Counter};
+use umptcp_stack::{AddressError, Instant, JoinPorts, MptcpCounter as Counter};
 
 fn second_address() -> IpAddr {
     [10, 1, 1, 1].into()
@@ -165,8 +165,13 @@ fn every_form_has_room() {
 #[test]
 fn a_port_that_was_announced_can_be_joined() {
     for version in VERSIONS {
-        let mut scene = Scene::confirmed(Setup::listener(version));
+        // Also where ports have to be known.
+        let setup = Setup::listener(version).tune(|config| config.join_ports = JoinPorts::Known);
+        let mut scene = Scene::confirmed(setup);
         let local = scene.stack_address().ip();
+        let from = scene.join_source(3);
+        let refused = scene.join_syn(from, (local, 8080).into(), 3, false);
+        assert!(scene.peer.subflows[refused].rst_seen);
         scene.stack_announces(local, Some(8080));
         let from = scene.join_source(2);
         let second = scene.join_syn(from, (local, 8080).into(), 2, false);

@@ -152,13 +152,13 @@ fn a_subflow_is_made_backup_with_the_short_form() {
 
 /// The flag binds who receives it (protocol 9.1, 15).
 #[test]
-fn to_ask_the_peer_is_not_to_do_it() {
+fn to_ask_the_peer_need_not_be_to_do_it() {
     for version in VERSIONS {
-        let mut scene = two_subflows(Setup::listener(version));
-        let subflows: Vec<_> = scene.subflow_infos().iter().map(|s| s.id).collect();
-        scene.clear();
+        let setup = Setup::listener(version).tune(|config| config.backup_binds_both = false);
+        let mut scene = two_subflows(setup);
+        let first = scene.subflow_infos()[0].id;
         let (now, id) = (scene.now, scene.connection());
-        let done = scene.endpoint.ask_backup(now, id, subflows[0], true);
+        let done = scene.endpoint.set_backup(now, id, first, true);
         assert_eq!(done, Ok(()));
         scene.collect();
         assert_eq!(scene.sent_one().prio(), Some((true, None)));
@@ -178,7 +178,7 @@ fn an_address_is_made_backup_as_the_version_can() {
         scene.clear();
         let (now, id) = (scene.now, scene.connection());
         let address = scene.setup.addresses[1];
-        let done = scene.endpoint.ask_address_backup(now, id, address, true);
+        let done = scene.endpoint.set_address_backup(now, id, address, true);
         assert_eq!(done, Ok(()));
         scene.collect();
         let said: Vec<_> = [0, 1]
@@ -205,7 +205,7 @@ fn a_dead_path_is_made_backup_on_another() {
         let interface = scene.interface(scene.setup.addresses[1]);
         scene.endpoint.set_interface_up(now, interface, false);
         scene.clear();
-        let done = scene.endpoint.ask_backup(now, id, subflow, true);
+        let done = scene.endpoint.set_backup(now, id, subflow, true);
         assert_eq!(done, Ok(()));
         scene.advance_ms(1000);
         let said = |scene: &mut Scene, on| scene.sent_on(on).iter().find_map(Packet::prio);

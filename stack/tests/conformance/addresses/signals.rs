@@ -84,7 +84,7 @@ fn each_subflow_has_a_row_of_its_own() {
         for subflow in scene.subflow_infos() {
             for backup in [true, false, true] {
                 let (now, id) = (scene.now, scene.connection());
-                let done = scene.endpoint.ask_backup(now, id, subflow.id, backup);
+                let done = scene.endpoint.set_backup(now, id, subflow.id, backup);
                 assert_eq!(done, Ok(()));
                 scene.collect();
             }

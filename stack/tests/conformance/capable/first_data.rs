@@ -3,7 +3,7 @@
 
 use super::{converse_in_tcp, counted};
 use crate::peer::options::{mp_capable, mp_capable_data};
-use crate::peer::{Packet, Scene, Setup, VERSIONS, Version, Wide, crypto};
+use crate::peer::{Packet, Role, Scene, Setup, VERSIONS, Version, Wide, crypto};
 use umptcp_stack::ConnectionProtocol;
 
 /// A client of version 1 whose handshake is complete, and which has heard no DSS.
@@ -297,6 +297,12 @@ fn version_0_waits_for_what_tells() {
         let seq = scene.segment(0).seq.wrapping_sub(1);
         scene.send(scene.segment(0).seq(seq));
         assert!(scene.sent_one().is_plain());
+        // Nobody joins what may be plain TCP.
+        let (from, to) = (scene.join_source(2), scene.stack_address());
+        let join = scene.join_syn(from, to, 2, false);
+        assert!(scene.peer.subflows[join].rst_seen);
+        scene.peer.subflows.pop();
+        scene.clear();
         scene
     };
     // The keys come after all.
@@ -356,7 +362,7 @@ fn version_0_learns_from_the_acknowledgment_of_its_first_data() {
     assert!(scene.is_tcp());
     scene.write(b"more");
     let infinite = scene.sent_one().mapping().expect("the infinite mapping");
-    assert_eq!((infinite.len, infinite.ssn), (0, 7));
+    assert_eq!(infinite.len, 0);
     scene.ack(0);
     converse_in_tcp(&mut scene);
 }
@@ -399,7 +405,11 @@ fn a_path_that_takes_options_off_later_is_noticed_at_the_first_data() {
                 assert!(scene.is_tcp());
                 assert_eq!(scene.read(), bytes);
                 assert_eq!(scene.ended, fin);
-                assert_eq!(counted(&scene, "MPCapableDataFallback"), 1);
+                let name = match scene.setup.role {
+                    Role::Listener => "MPCapableDataFallback",
+                    Role::Client => "DssFallback",
+                };
+                assert_eq!(counted(&scene, name), 1);
                 if fin {
                     scene.shutdown();
                     assert!(scene.peer.subflows[0].fin_seen);

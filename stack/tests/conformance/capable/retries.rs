@@ -1,7 +1,7 @@
 //! SYNs that vanish, peers that speak the other version, and what the next connection makes of it.
 
 use super::{converse_in_tcp, counted};
-use crate::peer::options::{mp_capable, raw, subtype};
+use crate::peer::options::{capable_flag, mp_capable, raw, subtype};
 use crate::peer::packet::flag;
 use crate::peer::{Packet, Scene, Setup, VERSIONS, Version};
 use umptcp_stack::OtherVersion;
@@ -283,5 +283,14 @@ fn there_are_reasons_not_to_try_at_once() {
         unanswered(&mut scene);
         scene.syn_ack(0, []);
         converse_in_tcp(&mut scene);
+
+        // Nor does an answer in this version that is of no use for something else in it.
+        let mut scene = Scene::new(at_once(version));
+        scene.connect();
+        let flags = capable_flag::HMAC | capable_flag::EXTENSION;
+        scene.syn_ack(0, mp_capable(version, flags, &[scene.setup.key]));
+        converse_in_tcp(&mut scene);
+        let syn = connect_again(&mut scene);
+        assert_eq!(syn.capable().map(|c| c.version), Some(version.number()));
     }
 }

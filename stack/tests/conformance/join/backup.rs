@@ -23,6 +23,14 @@ fn carrier(scene: &mut Scene) -> usize {
     carriers[0]
 }
 
+/// The stack writes more than one window takes at once: does any of it go there?
+fn is_used_under_load(scene: &mut Scene, index: usize) -> bool {
+    let before = scene.peer.subflows[index].stream.len();
+    scene.write(&[7; 60_000]);
+    scene.clear();
+    scene.peer.subflows[index].stream.len() > before
+}
+
 /// The stack's join, with B or not, answered with B or not.
 fn opened(setup: Setup, ours: bool, theirs: bool) -> (Scene, usize, SubflowId) {
     let mut scene = Scene::confirmed(setup);
@@ -53,13 +61,16 @@ fn the_peer_s_bit_on_its_syn_keeps_data_away() {
             assert!(!info.backup_asked_by_us);
             if backup {
                 assert_eq!(carrier(&mut scene), 0);
+                assert!(!is_used_under_load(&mut scene, index));
                 // Nothing else is left: better there than nowhere.
                 scene.rst(0, []);
-                assert_eq!(carrier(&mut scene), index);
+                assert!(!scene.peer.subflows[index].stream.is_empty());
             } else {
                 // The other way round: the initial one is to be spared.
                 scene.option(0, mp_prio(true));
                 assert_eq!(carrier(&mut scene), index);
+                scene.option(0, mp_prio(false));
+                assert!(is_used_under_load(&mut scene, index));
             }
         }
     }
@@ -72,13 +83,16 @@ fn the_peer_s_bit_on_its_syn_ack_keeps_data_away() {
         for backup in [true, false] {
             let (mut scene, index, _) = opened(setup.clone(), false, backup);
             assert_eq!(count(&scene, "MPJoinSynAckBackupRx"), u64::from(backup));
+            assert_eq!(scene.subflow_infos()[1].backup_asked_by_peer, backup);
             if backup {
                 assert_eq!(carrier(&mut scene), 0);
+                assert!(!is_used_under_load(&mut scene, index));
                 scene.rst(0, []);
+                assert!(!scene.peer.subflows[index].stream.is_empty());
             } else {
                 scene.option(0, mp_prio(true));
+                assert_eq!(carrier(&mut scene), index);
             }
-            assert_eq!(carrier(&mut scene), index);
         }
     }
 }

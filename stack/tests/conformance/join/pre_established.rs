@@ -27,7 +27,10 @@ fn no_data_before_the_third_ack_is_acknowledged() {
         scene.rst(0, []);
         scene.write(b"patience");
         scene.advance_ms(1000);
-        // The SYN/ACK again acknowledges nothing but the SYN.
+        // An old acknowledgment says nothing about it,
+        let old = scene.segment(index).ack(scene.peer.subflows[index].irs);
+        scene.send(old);
+        // and the SYN/ACK again acknowledges nothing but the SYN.
         scene.join_syn_ack(index);
         scene.advance_ms(500);
         let sent = scene.sent_on(index);

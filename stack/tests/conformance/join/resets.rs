@@ -6,8 +6,7 @@ use crate::peer::{Scene, Setup, Version, all_setups};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use umptcp_stack::tcp::state::TcpState;
-use umptcp_stack::wire::mptcp_option::{MpTcpRst, ResetReason};
-use umptcp_stack::{Event, SubflowInfo};
+use umptcp_stack::{Event, MpTcpRst, ResetReason, SubflowInfo};
 
 /// Protocol statement 98.
 #[test]

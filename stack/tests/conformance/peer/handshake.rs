@@ -1,8 +1,9 @@
 //! Handshakes: in one line for tests that begin behind them, step by step for those about them.
 
 use super::options::{self, mp_capable, mp_join_ack, mp_join_syn, mp_join_syn_ack};
-use super::packet::{Packet, Segment, flag};
+use super::packet::{Packet, flag};
 use super::scene::{Role, Scene, Setup};
+use super::segment::Segment;
 use super::state::PeerSubflow;
 use std::net::{IpAddr, SocketAddr};
 use umptcp_stack::Version;

@@ -10,7 +10,8 @@
 //! | `scene` | the stack under test, its clock, its application, and the peer |
 //! | `handshake` | MP_CAPABLE and MP_JOIN handshakes, in one line or step by step |
 //! | `state` | what the peer knows: keys, sequence numbers, what it has received |
-//! | `packet` | packets taken apart and put together |
+//! | `packet`, `decode` | packets of the stack taken apart |
+//! | `segment` | packets of the peer put together |
 //! | `options` | every option as bytes |
 //! | `crypto` | tokens, HMACs, checksums |
 
@@ -21,15 +22,18 @@
 )]
 
 pub(crate) mod crypto;
+mod decode;
 mod handshake;
 pub(crate) mod options;
 pub(crate) mod packet;
 mod scene;
+pub(crate) mod segment;
 pub(crate) mod state;
 
 pub(crate) use options::{Dss, Wide};
-pub(crate) use packet::{Mptcp, Packet, Segment};
+pub(crate) use packet::{Mptcp, Packet};
 pub(crate) use scene::{Role, Scene, Setup};
+pub(crate) use segment::Segment;
 pub(crate) use state::Peer;
 
 pub(crate) use umptcp_stack::Version;

@@ -2,7 +2,8 @@
 //! and the peer beside it.
 
 use super::options::{self, capable_flag};
-use super::packet::{Packet, Segment, flag};
+use super::packet::{Packet, flag};
+use super::segment::Segment;
 use super::state::Peer;
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};

@@ -149,9 +149,10 @@ fn a_flood_of_announcements_is_bounded() {
             // In 2.55 seconds: 2550 announcements.
             assert!(victims.len() < 40, "{} victims", victims.len());
             assert!(syns < 80, "{syns} SYNs");
-            let (early, late) = (sizes[0], sizes[9]);
+            // Echoes queue up to a bound.
+            let (early, late) = (sizes[4], sizes[9]);
             assert!(late < early + early / 4, "{early} grew to {late}");
-            assert!(late < start + 40_000, "{start} grew to {late}");
+            assert!(late < start + 100_000, "{start} grew to {late}");
             // Signals that were queued go out by and by.
             scene.advance_ms(100);
             scene.clear();

@@ -183,18 +183,36 @@ fn a_withdrawn_address_that_answers_is_kept() {
     }
 }
 
-/// MP_FAIL is obeyed only where it can be meant: not while there are two subflows.
+/// MP_FAIL is obeyed only where it can be meant: by somebody who has seen our data, and not while
+/// there are two subflows.
 #[test]
 fn a_blind_mp_fail_does_not_end_mptcp() {
     for setup in all_setups().map(crate::peer::Setup::checksum) {
         let mut scene = Scene::confirmed(setup);
-        let second = scene.join(2);
-        for subflow in [0, second] {
-            let dsn = scene.peer.their_dsn(5);
-            scene.option(subflow, mp_fail(dsn));
-            assert!(scene.is_mptcp());
+        let ours = scene.peer.their_dsn(0);
+        let blind = [
+            0,
+            u64::MAX,
+            ours ^ 1 << 40,
+            ours ^ 1 << 63,
+            scene.peer.dsn(0),
+        ];
+        for dsn in blind {
+            scene.option(0, mp_fail(dsn));
+            assert!(scene.is_mptcp(), "{dsn:#x}");
+            assert_works(&mut scene, 0);
         }
+        scene.join(2);
+        for dsn in blind {
+            scene.option(1, mp_fail(dsn));
+            assert_eq!(established(&scene), 2, "{dsn:#x}");
+        }
+        assert_works(&mut scene, 1);
+        // Whoever has seen our data can end one subflow by it, no more.
+        scene.option(1, mp_fail(ours));
+        assert!(scene.is_mptcp());
         scene.clear();
+        assert_works(&mut scene, 0);
         scene.write(b"still mapped");
         let sent = scene.sent();
         let data = sent.iter().find(|packet| !packet.payload.is_empty());

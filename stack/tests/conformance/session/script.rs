@@ -18,7 +18,8 @@
 //! | `{port0}` | its port on that subflow |
 //! | `{tcp}` | the TCP checksum of a packet with slots |
 
-use crate::peer::packet::{complete_checksum, flag};
+use crate::peer::packet::flag;
+use crate::peer::segment::complete_checksum;
 use crate::peer::state::PeerSubflow;
 use crate::peer::{Packet, Scene, Setup, Wide, crypto, hex};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -9,6 +9,7 @@
 //! run and leaves the packets in a pcapng file.
 
 mod device;
+mod expectation;
 mod host;
 mod middlebox;
 mod recorder;
@@ -22,13 +23,17 @@ mod tests;
 mod transfer;
 mod wire;
 
+pub use expectation::{Expectation, Tampering};
 pub use host::{ForeignHost, ScriptFactory};
-pub use middlebox::StripMptcp;
+pub use middlebox::{
+    ChangeBytes, DropMptcpSyn, ForgeReset, InsertBytes, MergeSegments, Nat, OptionsOfMerged,
+    OptionsOfPieces, ProactiveAck, RewriteSequence, SplitSegments, StripMptcp,
+};
 pub use router::{PathMtuRouter, Undelivered};
 pub use scenario::{Ip, Pair, Path, Scenario, Side};
 pub use script::{Io, Progress, Script};
 pub use session::{Connect, Session};
-pub use transfer::{Abort, Chunks, Expectation, Finish, Pace, Plan, ReadPause, Transfer};
+pub use transfer::{Abort, Chunks, Finish, Pace, Plan, ReadPause, Transfer};
 pub use wire::{DropIf, Middlebox};
 
 use crate::link::{Link, LinkConfig, LinkCounters};
@@ -42,7 +47,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use umptcp_stack::{
     ChecksumStatus, ConnectionConfig, ConnectionId, Endpoint, EndpointConfig, Event, Instant,
-    InterfaceConfig, ListenError, ReceivedPacket,
+    InterfaceConfig, InterfaceId, ListenError, ReceivedPacket,
 };
 use wire::{Direction, End, Wire};
 
@@ -379,6 +384,12 @@ impl World {
     #[must_use]
     pub fn endpoint(&self, host: HostId) -> &Endpoint {
         &self.hosts[host.0].endpoint
+    }
+
+    /// What a host's stack calls one of its interfaces, given by position.
+    #[must_use]
+    pub fn interface_id(&self, host: HostId, interface: usize) -> InterfaceId {
+        self.hosts[host.0].interfaces[interface].id
     }
 
     /// A host's stack, to give it commands.

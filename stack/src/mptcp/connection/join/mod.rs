@@ -66,7 +66,7 @@ impl Connection {
         if let Some(session) = self.session_mut() {
             session.multipath = true;
         }
-        self.deadlines.give_up = None;
+        self.revived_by(index);
         // One that comes after our DATA_FIN was acknowledged serves the peer's direction only.
         self.close_subflows_wanted |= self.send.fin() == DataFin::Acknowledged;
         self.effects.push_back(Effect::SubflowEstablished(id));

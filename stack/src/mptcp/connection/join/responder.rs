@@ -94,7 +94,10 @@ impl Connection {
         now: Instant,
         local: SocketAddr,
     ) -> Result<AddressId, JoinRefusal> {
-        if self.session().is_none() || self.closed.is_some() {
+        // Before the peer has shown that it speaks MPTCP it is too early, too (protocol reference
+        // 3.2).
+        let undecided = self.session().is_none_or(|session| session.assumed);
+        if undecided || self.closed.is_some() {
             return Err(JoinRefusal::Early);
         }
         if self.refuses_join_to(local) {
@@ -114,11 +117,11 @@ impl Connection {
             return Ok(());
         }
         match self.config.join_ports {
-            JoinPorts::Any => {}
-            JoinPorts::Known => {
+            JoinPorts::Known if !self.addresses.is_announced(local) => {
                 self.count(MptcpCounter::MismatchPortSynRx);
                 return Err(JoinRefusal::Port);
             }
+            JoinPorts::Any | JoinPorts::Known => {}
         }
         self.count(MptcpCounter::MpJoinPortSynRx);
         Ok(())

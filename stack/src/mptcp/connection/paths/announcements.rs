@@ -48,9 +48,10 @@ enum Meaning {
 
 impl Connection {
     /// Tells the peer of an address, or of a port of one, that it may join; also when it was told
-    /// before. False if MPTCP is not in use, or all ids are taken.
+    /// before. False if MPTCP is not in use, all ids are taken, or the address means something
+    /// else to another host.
     pub fn announce_address(&mut self, now: Instant, address: IpAddr, port: Option<u16>) -> bool {
-        if self.session().is_none() || self.closed.is_some() {
+        if self.session().is_none() || self.closed.is_some() || !is_unicast(address) {
             return false;
         }
         let Some(id) = self.addresses.add(address, port) else {
@@ -68,6 +69,10 @@ impl Connection {
         ) else {
             return;
         };
+        if !is_unicast(local.address) {
+            // Nobody could join it, and it tells of what is on this host or link only.
+            return;
+        }
         self.addresses.set_id_announced(id);
         self.unechoed.retain(|unechoed| unechoed.id != id);
         match version {
@@ -309,8 +314,9 @@ fn meaning(session: &Session, option: &AddAddr) -> Meaning {
     }
 }
 
-/// The address of one host that is not this one, and that means the same on every link.
+/// The address of one host, which is not the one that looks at it, and the same on every link.
 fn is_unicast(address: IpAddr) -> bool {
+    let address = address.to_canonical();
     let scoped = match address {
         IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
@@ -350,7 +356,7 @@ mod tests {
             ("::ffff:127.0.0.1", false),
         ] {
             let parsed: IpAddr = address.parse().unwrap();
-            assert_eq!(is_unicast(parsed.to_canonical()), unicast, "{address}");
+            assert_eq!(is_unicast(parsed), unicast, "{address}");
         }
     }
 

@@ -17,6 +17,7 @@ mod withdrawals;
 
 pub(super) use announcements::Unechoed;
 
+use super::subflows::MAX_REVIVAL_RETRY;
 use super::{Connection, Effect, Side};
 use crate::base::id::AddressId;
 use crate::base::time::{Duration, Instant};
@@ -86,7 +87,7 @@ impl Connection {
             })
             .collect();
         // Data goes on only while somebody may still send; a new path would be of no use after.
-        if !self.state.can_write() && !self.send.is_outstanding() && self.receive.is_finished() {
+        if self.state.is_finished() {
             return;
         }
         let actions = self.path_manager.update(&PathView {
@@ -124,7 +125,10 @@ impl Connection {
     }
 
     /// Asks the path manager again when a pair that failed may be tried again.
-    fn retry_paths_later(&mut self, now: Instant) {
+    pub(super) fn retry_paths_later(&mut self, now: Instant) {
+        if self.is_bereft {
+            self.attempts.wait_at_most(now, MAX_REVIVAL_RETRY);
+        }
         if self.session().is_some()
             && self.closed.is_none()
             && let Some(at) = self.attempts.next_retry(now)
@@ -147,7 +151,13 @@ impl Connection {
         let (local, remote) = (subflow.tuple.local.ip(), subflow.tuple.remote);
         let of_use = subflow.tcb.bytes_acked > 0 || subflow.tcb.bytes_received > 0;
         match subflow.role {
-            Role::Joining { .. } | Role::PreEstablished { .. } if subflow.end_is_transient => {
+            // What the peer says of the path says nothing against the address, nor does an address
+            // of ours that is gone.
+            Role::Joining { .. } | Role::PreEstablished { .. }
+                if subflow.end_is_transient
+                    || subflow.reset_reason.is_some()
+                    || self.is_our_end_gone(index) =>
+            {
                 self.attempts.failed(now, local, remote);
             }
             Role::Joining { .. } | Role::PreEstablished { .. } => {

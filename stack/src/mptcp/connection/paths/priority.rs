@@ -1,7 +1,8 @@
 //! MP_PRIO: which subflows are only for when no other works (RFC 6824 §3.3.8, RFC 8684 §3.3.8).
 //!
 //! The flag binds who receives it, one direction at a time. What the peer asks of us is
-//! `Subflow::backup`; what we have asked of it is `Subflow::ask_backup`.
+//! `Subflow::backup`, what we have asked of it `Subflow::ask_backup`, and what we do of our own
+//! accord `Subflow::own_backup`.
 
 use super::super::Connection;
 use crate::base::config::Version;
@@ -13,26 +14,16 @@ use smallvec::SmallVec;
 use std::net::IpAddr;
 
 impl Connection {
-    /// Asks the peer to treat a subflow as backup or as regular, and does so too if the settings
-    /// say so. What the peer asks of us counts besides.
+    /// Asks the peer to send on a subflow only if no regular one works, or to send there again. So
+    /// do we, if the settings say so (`backup_binds_both`).
     pub fn set_backup(&mut self, id: SubflowId, backup: bool) -> bool {
-        let asked = self.ask_backup(id, backup);
-        if asked && let Some(index) = self.position(id) {
-            self.subflows[index].prefer(backup, self.config.backup_binds_both);
-        }
-        asked
-    }
-
-    /// Asks the peer to send on a subflow only if no regular one works, or to send there again. What
-    /// we send is not touched.
-    pub fn ask_backup(&mut self, id: SubflowId, backup: bool) -> bool {
         let Some(index) = self.position(id) else {
             return false;
         };
         if !has_priority(&self.subflows[index]) || self.session().is_none() {
             return false;
         }
-        self.subflows[index].ask_backup = backup;
+        self.subflows[index].prefer(backup, self.config.backup_binds_both);
         let address_id = self.id_of_dead_path(index);
         let prio = MpPrio { backup, address_id };
         match address_id {
@@ -42,11 +33,11 @@ impl Connection {
         true
     }
 
-    /// Asks the peer the same for every subflow on a local address; true if there is any.
+    /// The same for every subflow on a local address; true if there is any.
     ///
     /// Version 0 names the address, so one option does, on whatever subflow works; in version 1 each
     /// subflow has to carry its own.
-    pub fn ask_address_backup(&mut self, address: IpAddr, backup: bool) -> bool {
+    pub fn set_address_backup(&mut self, address: IpAddr, backup: bool) -> bool {
         let Some(version) = self.session().map(|session| session.version) else {
             return false;
         };
@@ -54,7 +45,7 @@ impl Connection {
         let mut subflows: SmallVec<[SubflowId; 4]> = SmallVec::new();
         for subflow in &mut self.subflows {
             if subflow.tuple.local.ip() == address && has_priority(subflow) {
-                subflow.ask_backup = backup;
+                subflow.prefer(backup, self.config.backup_binds_both);
                 subflows.push(subflow.id);
                 if !ids.contains(&subflow.local_id) {
                     ids.push(subflow.local_id);

@@ -31,6 +31,12 @@ impl Connection {
             payload,
             ..
         } = context;
+        if self.closes_fast(&options.mptcp) {
+            // What else the segment brings is of no use to anybody.
+            self.closed_by_fastclose(now);
+            return;
+        }
+        self.check_first_data(context, options, &arrival);
         if let Some(dss) = &options.dss {
             self.process_dss(context, dss);
         }
@@ -85,6 +91,7 @@ impl Connection {
             index,
             window,
             start: first.map_or(end, |&(ssn, _)| ssn),
+            end,
             start_dsn: self.receive.dsn(tcb.bytes_received.wrapping_sub(text)),
             has_text: first.is_some(),
             payload,
@@ -272,9 +279,15 @@ impl Connection {
         self.insert_mapped(index, mapped);
         if let Some(fin) = fin {
             self.receive.finish_at(fin);
+            // RFC 6824 §3.3.3: also one that is known, as its DATA_ACK may have been lost.
+            self.subflows[index].tcb.ack.require_now();
         }
         match result {
-            Ok(()) => self.check_unmapped(context),
+            Ok(()) => {
+                self.check_unmapped(context);
+                let window = self.receive.capacity();
+                self.subflows[index].received.forget_hopeless(window);
+            }
             Err(MappingError::Checksum(dsn)) => self.checksum_failed(context, dsn),
             Err(MappingError::Conflict) => {
                 self.reset_subflow(now, index, ResetReason::MptcpSpecific);

@@ -47,6 +47,8 @@ pub(super) struct Context {
     window: u64,
     /// Sequence number of its first new byte, or RCV.NXT.
     pub(super) start: SeqNum,
+    /// Behind its last in-order byte.
+    pub(super) end: SeqNum,
     /// The DSN of that byte if the subflow is the initial one and has carried the whole stream.
     start_dsn: DataSeq,
     /// It brought in-order bytes.
@@ -133,11 +135,12 @@ impl Connection {
                 first.is_some_and(|(_, text)| text.len() == payload_len)
             }),
         };
-        let context = self.context(now, index, &arrival, payload, window);
-        self.check_first_data(context, &segment.options, &arrival);
-        if matches!(self.protocol, Protocol::Plain) {
+        if self.waits_for_fastclose_on(index) {
+            self.process_in_fastclose_wait(now, &segment.options);
+        } else if matches!(self.protocol, Protocol::Plain) {
             self.process_plain(now, index, arrival, window);
         } else if !self.subflows[index].is_closed() && self.subflows[index].reset_with.is_none() {
+            let context = self.context(now, index, &arrival, payload, window);
             self.process_mptcp(context, &segment.options, arrival);
         }
         if payload_len > 0 {
@@ -212,16 +215,10 @@ impl Connection {
             MptcpOption::AddAddr(announcement) => self.address_announced(now, index, announcement),
             MptcpOption::RemoveAddr(ids) => self.addresses_withdrawn(now, ids),
             MptcpOption::Prio(prio) => self.priority_changed(index, prio),
-            MptcpOption::Fastclose(key) => {
-                if self
-                    .session()
-                    .is_some_and(|session| session.local.key == *key)
-                {
-                    self.closed_by_fastclose(now);
-                }
-            }
             MptcpOption::Fail(dsn) => self.fail_received(context, *dsn),
-            MptcpOption::Join(MpJoin::Syn { .. } | MpJoin::SynAck { .. })
+            // MP_FASTCLOSE was looked at before everything else.
+            MptcpOption::Fastclose(_)
+            | MptcpOption::Join(MpJoin::Syn { .. } | MpJoin::SynAck { .. })
             | MptcpOption::Dss(_)
             | MptcpOption::TcpRst(_) => {}
         }
@@ -260,6 +257,9 @@ impl Connection {
         self.arm_data_timer(now);
         self.wake_writer();
         self.check_fin_acknowledged();
+        if self.released {
+            self.limit_undelivered(now);
+        }
     }
 
     /// After each segment: ended subflows are told.
@@ -268,6 +268,7 @@ impl Connection {
         if tcb.state == TcpState::Closed {
             self.subflow_closed(now, index);
         }
+        self.note_half_open_subflow(now, index);
         if self.released && self.receive.readable() > 0 && self.closed.is_none() {
             // Data for an application that is gone (RFC 1122 §4.2.2.13).
             self.abort(now, CloseReason::Aborted);

@@ -205,9 +205,9 @@ impl Connection {
         } else {
             Announcement::Dss
         };
-        // MP_CAPABLE with data has no place for a DATA_FIN.
-        let data_fin = data_fin && !first_data;
         let len = saturating_u16(len);
+        // MP_CAPABLE with data has no place for a DATA_FIN, and the length of a mapping counts it.
+        let data_fin = data_fin && !first_data && len < u16::MAX;
         let relative_ssn = tcb.snd_nxt.0.wrapping_sub(tcb.iss.0);
         let wire_len = len + u16::from(data_fin);
         let dsn = self.send.dsn(offset);

@@ -11,13 +11,11 @@ mod signals;
 
 use super::Connection;
 use crate::base::config::{InterfaceConfig, Version};
-use crate::base::error::CloseReason;
 use crate::base::id::InterfaceId;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::handshake::Protocol;
 use crate::mptcp::outgoing_options::{data_options_len, max_payload, of_segment, of_syn};
-use crate::mptcp::state::DataState;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
 use crate::tcp::tail_loss::TailLoss;
@@ -83,6 +81,9 @@ impl Connection {
         index: usize,
         interfaces: &impl Interfaces,
     ) -> Option<Transmit> {
+        if self.waits_for_fastclose_on(index) {
+            return self.poll_fastclose(now, index, interfaces);
+        }
         if let Some(transmit) = self.poll_signal(now, index, interfaces) {
             return Some(transmit);
         }
@@ -145,7 +146,8 @@ impl Connection {
         interfaces: &impl Interfaces,
     ) -> Option<Transmit> {
         let subflow = &self.subflows[index];
-        if subflow.is_closed() || !subflow.link_up || subflow.reset_with.is_some() {
+        let silent = subflow.is_closed() || !subflow.link_up || subflow.reset_with.is_some();
+        if silent || self.waits_for_fastclose_on(index) {
             return None;
         }
         if let Some(transmit) = self.poll_without_data(now, index, interfaces) {
@@ -235,20 +237,16 @@ impl Connection {
             let _ = options.mptcp(&MptcpOption::Fail(dsn));
             self.count(MptcpCounter::MpFailTx);
         }
-        let aborted = self
-            .closed
-            .is_some_and(|reason| reason != CloseReason::Finished);
+        if let Some(fastclose) = self.fastclose_of_reset() {
+            let _ = options.mptcp(&fastclose);
+            self.count(MptcpCounter::MpFastcloseTx);
+        }
         if let Some(session) = self.session()
             && session.version == Version::V1
+            && let Some(reason) = self.subflows[index].reset_with
+            && options.mptcp(&MptcpOption::TcpRst(reason)).is_ok()
         {
-            if aborted && self.state == DataState::Closed {
-                let _ = options.mptcp(&MptcpOption::Fastclose(session.remote.key));
-            }
-            if let Some(reason) = self.subflows[index].reset_with
-                && options.mptcp(&MptcpOption::TcpRst(reason)).is_ok()
-            {
-                self.count(MptcpCounter::MpRstTx);
-            }
+            self.count(MptcpCounter::MpRstTx);
         }
         let transmit = self.emit(index, outgoing, &options, None, interfaces);
         self.subflows[index].tcb.close_at_once();
@@ -256,7 +254,7 @@ impl Connection {
         transmit
     }
 
-    fn emit(
+    pub(super) fn emit(
         &mut self,
         index: usize,
         outgoing: Outgoing,

@@ -26,15 +26,14 @@ impl Connection {
     }
 
     /// A subflow that was asked to close must not take data with it that is not acknowledged at
-    /// the data level, while it is the only one (RFC 6824 §3.3.3).
+    /// the data level, while it is the only one that works (RFC 6824 §3.3.3).
     pub(super) fn may_close(&self, index: usize) -> bool {
+        // Also one that is to be closed itself, as long as it has not been.
+        let works = |s: &Subflow| s.is_established() && s.link_up && !s.is_stalled();
+        let others = || (0..self.subflows.len()).filter(|&other| other != index);
         self.sending_session().is_none()
             || !self.send.is_outstanding()
-            || self
-                .subflows
-                .iter()
-                .enumerate()
-                .any(|(i, s)| i != index && s.is_established())
+            || others().any(|other| works(&self.subflows[other]))
     }
 
     /// A DATA_FIN without data (RFC 6824 §3.3.3): not subject to any window.
@@ -46,7 +45,7 @@ impl Connection {
     ) -> Option<Transmit> {
         let due = self.send.is_fin_due() || self.subflows[index].owes_data_fin;
         let session = self.sending_session()?;
-        if !due || !self.subflows[index].is_usable() {
+        if !due || !self.carries_data_fin(index) {
             return None;
         }
         let dsn = self.send.dsn(self.send.end());
@@ -259,9 +258,7 @@ impl Connection {
 
     /// The DATA_ACK, unless the peer has stopped mapping what it sends.
     fn data_ack_wanted(&self) -> Option<WireSeq> {
-        let session = self
-            .receiving_session()
-            .filter(|session| !session.assumed)?;
+        let session = self.receiving_session().filter(|s| !s.assumed)?;
         Some(data_ack(session, self.receive.data_ack()))
     }
 }
