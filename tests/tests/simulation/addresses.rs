@@ -28,7 +28,9 @@ fn connection_of(world: &World, host: HostId) -> ConnectionId {
     session.connection().expect("it is connected")
 }
 
-/// Protocol statement 103. The first announcements are lost with the path.
+/// The first announcements are lost with the path.
+///
+/// Protocol statement 103.
 #[test]
 fn an_announcement_that_is_lost_is_repeated() {
     // SYN and SYN/ACK take 20 ms, and the third packet is at the server after 30: then it
@@ -45,7 +47,9 @@ fn an_announcement_that_is_lost_is_repeated() {
     assert_eq!(counted(&mut run, server, MptcpCounter::EchoAdd), 1);
 }
 
-/// Protocol statement 106. The server's second address is gone together with its path.
+/// The server's second address is gone together with its path.
+///
+/// Protocol statement 106.
 #[test]
 fn a_withdrawn_address_that_is_silent_costs_its_subflow_only() {
     for version in VERSIONS {
@@ -70,8 +74,10 @@ fn a_withdrawn_address_that_is_silent_costs_its_subflow_only() {
     }
 }
 
-/// Protocol statement 106. A REMOVE_ADDR about an address that works: the subflow stays in use
+/// A REMOVE_ADDR about an address that works: the subflow stays in use
 /// until who sent it ends it.
+///
+/// Protocol statement 106.
 #[test]
 fn an_address_that_is_withdrawn_and_comes_back_is_joined_again() {
     for version in VERSIONS {
@@ -99,8 +105,10 @@ fn an_address_that_is_withdrawn_and_comes_back_is_joined_again() {
     }
 }
 
-/// Protocol statements 108, 109. The regular path fails, the backup takes over, the regular one
+/// The regular path fails, the backup takes over, the regular one
 /// comes back and gets its traffic back.
+///
+/// Protocol statements 108, 109.
 #[test]
 fn a_backup_carries_only_while_the_regular_path_is_away() {
     for version in VERSIONS {
