@@ -409,7 +409,7 @@ fn a_path_that_takes_options_off_later_is_noticed_at_the_first_data() {
                     Role::Listener => "MPCapableDataFallback",
                     Role::Client => "DssFallback",
                 };
-                assert_eq!(counted(&scene, name), 1);
+                assert_eq!(counted(&scene, name), 1, "{version:?} {bytes:?} {fin}");
                 if fin {
                     scene.shutdown();
                     assert!(scene.peer.subflows[0].fin_seen);
