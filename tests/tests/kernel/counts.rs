@@ -11,7 +11,7 @@ pub(crate) enum Counts {
     /// The kernel's.
     Kernel(Counters),
     /// Those of a stack of ours.
-    Stack(MptcpCounters),
+    Stack(Box<MptcpCounters>),
 }
 
 impl Counts {
@@ -21,7 +21,7 @@ impl Counts {
     }
 
     pub(crate) fn of_stack(stack: &Stack) -> Self {
-        Self::Stack(stack.mptcp_counters())
+        Self::Stack(Box::new(stack.mptcp_counters()))
     }
 
     /// The number under one of the kernel's names.
