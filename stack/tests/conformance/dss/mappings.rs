@@ -245,6 +245,7 @@ fn a_mapping_without_bytes_maps_nothing() {
         scene.data(0, &bytes);
         assert_eq!(scene.read(), bytes);
         assert_eq!(counted(&scene, MptcpCounter::DssNotMatching), 0);
+        assert_eq!(counted(&scene, MptcpCounter::DssNoMatchTcp), 0);
         assert!(!scene.peer.subflows[0].rst_seen);
     }
 }

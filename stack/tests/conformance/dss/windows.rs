@@ -80,17 +80,18 @@ fn the_window_counts_only_beside_a_data_ack() {
 fn the_edge_never_moves_left_and_the_largest_counts() {
     for version in VERSIONS {
         let mut scene = narrow(version, 20);
-        scene.write(&pattern(0, 100_000));
+        let at = 40 * UNIT;
+        scene.write(&pattern(0, at as usize));
         assert_eq!(sent(&mut scene), 20 * UNIT);
         scene.data_ack(0);
-        assert_eq!(sent(&mut scene), 40 * UNIT);
+        assert_eq!(sent(&mut scene), at);
         let second = scene.join(2);
-        let at = 40 * UNIT;
         // The second subflow knows of a large window, then the first says less.
         let all = data_ack(&scene, at);
         say(&mut scene, second, all, 100);
         scene.clear();
         say(&mut scene, 0, all, 10);
+        scene.write(&pattern(at, 50_000));
         let edge = at + 100 * UNIT;
         // Everything up to the largest edge goes out, as far as each subflow lets it.
         for _ in 0..50 {
