@@ -154,7 +154,6 @@ pub struct Checked {
     pub connections: Vec<Connection>,
 }
 
-#[expect(clippy::missing_panics_doc, reason = "assertions are what this is for")]
 impl Checked {
     /// Reads a capture and checks what must hold for each.
     #[must_use]

@@ -14,7 +14,7 @@ use umptcp_tests::privilege::in_private_network;
 use umptcp_tests::tshark::{CaptureFile, bytes};
 
 /// Enough for every subflow to carry data, little enough to be dissected quickly.
-const LEN: u64 = 8 << 20;
+const LEN: u64 = 4 << 20;
 
 const MP_CAPABLE: &str = "tcp.options.mptcp.subtype == 0";
 const MP_JOIN: &str = "tcp.options.mptcp.subtype == 1";

@@ -1,8 +1,10 @@
 //! Paths that break and heal while a connection is in use.
 
-use crate::bed::{Bed, Ends, LEN, Opener, PeerKind, Setup};
+use crate::bed::Bed;
 use crate::counts::Expected;
+use crate::ends::Ends;
 use crate::filter::Filter;
+use crate::setup::{LEN, Opener, PeerKind, Setup};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,9 +1,10 @@
 //! What the kernel's path manager does with its endpoints, and what ours makes of it: signal,
 //! subflow, backup, fullmesh, announcements with a port, the C flag.
 
-use crate::bed::{Bed, LEN, Opener, PeerKind, Setup};
+use crate::bed::Bed;
 use crate::counts::Expected;
 use crate::filter::{Filter, Way};
+use crate::setup::{LEN, Opener, PeerKind, Setup};
 use std::net::SocketAddr;
 use umptcp_lab::kernel::{KernelEndpoint, Use};
 use umptcp_lab::realtime::hosts::Socket;
@@ -35,7 +36,9 @@ fn an_announced_address_is_joined(peer: PeerKind, opener: Opener, filter: Option
         let expected = Expected::connection(opener, 1).shows(ADD_ADDR, 1);
         let expected = match opener {
             Opener::Ours => {
-                bed.peer_counts_to("EchoAdd", 1).await;
+                if peer == PeerKind::Kernel {
+                    bed.peer_counts_to("EchoAdd", 1).await;
+                }
                 let sent = if lossy { 2 } else { 1 };
                 expected.counts("AddAddrTx", sent).counts("EchoAdd", 1)
             }
@@ -118,7 +121,7 @@ fn a_full_mesh_is_made_of_two_addresses_each() {
 }
 
 /// The second subflow is a backup in both directions, and carries nothing.
-async fn nothing_on_the_backup(bed: &Bed, ends: &mut crate::bed::Ends) -> Expected {
+async fn nothing_on_the_backup(bed: &Bed, ends: &mut crate::ends::Ends) -> Expected {
     ends.subflows_are_up(2).await;
     ends.exchange(LEN).await;
     let backup = ends.ours.subflows()[1].clone();
@@ -225,6 +228,27 @@ fn a_kernel_client_that_denies_joins_makes_some() {
         ends.subflows_are_up(2).await;
         ends.exchange(LEN).await;
         Expected::connection(bed.setup.opener, 1)
+    });
+}
+
+/// RFC 8684 §3.1, flag C: we do not want to be joined where we were connected to.
+#[test]
+fn the_kernel_does_not_join_our_initial_address_if_we_deny_it() {
+    let setup = Setup::new(PeerKind::Kernel, Opener::Peer).subflows(2);
+    let setup = setup.with(|setup| {
+        setup.our_addresses = 2;
+        setup.config.allow_join_initial_address = false;
+    });
+    setup.run(async move |bed: &mut Bed| {
+        let mut ends = bed.connect().await;
+        ends.greet().await;
+        // To what we announce, from where its routes say.
+        ends.subflows_are_up(2).await;
+        ends.exchange(LEN).await;
+        let subflows = ends.ours.subflows();
+        assert_eq!(subflows.len(), 2, "{subflows:?}");
+        assert_eq!(subflows[1].local.ip(), bed.our_address(1));
+        Expected::connection(bed.setup.opener, 1).counts("AddAddr", 1)
     });
 }
 

@@ -1,7 +1,9 @@
 //! MP_FASTCLOSE from both sides (RFC 6824 §3.5, RFC 8684 §3.5).
 
-use crate::bed::{Bed, Ends, Opener, PeerKind, Setup};
+use crate::bed::Bed;
 use crate::counts::Expected;
+use crate::ends::Ends;
+use crate::setup::{Opener, PeerKind, Setup};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;

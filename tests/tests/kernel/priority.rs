@@ -1,7 +1,9 @@
 //! MP_PRIO from both sides (RFC 6824 §3.3.8, RFC 8684 §3.3.8).
 
-use crate::bed::{Bed, Ends, LEN, Opener, PeerKind, Setup};
+use crate::bed::Bed;
 use crate::counts::Expected;
+use crate::ends::Ends;
+use crate::setup::{LEN, Opener, PeerKind, Setup};
 use umptcp::SubflowInfo;
 use umptcp_lab::kernel::Use;
 use umptcp_lab::realtime::hosts::Socket;

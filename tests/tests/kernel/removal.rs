@@ -1,7 +1,10 @@
 //! REMOVE_ADDR from both sides (RFC 6824 §3.4.2, RFC 8684 §3.4.2).
 
-use crate::bed::{Bed, Ends, LEN, Opener, Peer, PeerKind, Setup};
+use crate::bed::Bed;
 use crate::counts::Expected;
+use crate::ends::Ends;
+use crate::hosts::Peer;
+use crate::setup::{LEN, Opener, PeerKind, Setup};
 use umptcp_lab::kernel::Use;
 use umptcp_tests::mptcp_capture::REMOVE_ADDR;
 

@@ -1,7 +1,8 @@
 //! One to four subflows, in both families and in mixed ones.
 
-use crate::bed::{Bed, LEN, Opener, PeerKind, Setup};
+use crate::bed::Bed;
 use crate::counts::Expected;
+use crate::setup::{LEN, Opener, PeerKind, Setup};
 use umptcp_lab::kernel::Use;
 use umptcp_lab::topology::Family;
 

@@ -1,7 +1,8 @@
 //! Checksums, many short connections, and transfers that last.
 
-use crate::bed::{Bed, LEN, Opener, PeerKind, Setup};
+use crate::bed::Bed;
 use crate::counts::Expected;
+use crate::setup::{LEN, Opener, PeerKind, Setup};
 use std::time::Instant;
 use umptcp::ChecksumPolicy;
 

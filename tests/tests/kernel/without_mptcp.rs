@@ -1,7 +1,8 @@
 //! One of the two hosts does not speak MPTCP, or the handshake is stateless.
 
-use crate::bed::{Bed, LEN, Opener, PeerKind, Setup};
+use crate::bed::Bed;
 use crate::counts::Expected;
+use crate::setup::{LEN, Opener, PeerKind, Setup};
 use umptcp::{ConnectionProtocol, EndpointConfig, SynCookies, Version};
 use umptcp_lab::topology::Family;
 

@@ -52,6 +52,7 @@ fn build(scenario: &Scenario, we_connect: bool, peer: Peer) -> Foreign {
     };
     let sending = (scenario.server_pattern(), scenario.server.plan.sends);
     let expected = Expectation {
+        tampering: umptcp_lab::world::Tampering::None,
         pattern: scenario.client_pattern(),
         len: scenario.client.plan.sends,
     };

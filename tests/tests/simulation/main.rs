@@ -2,10 +2,12 @@
 //! virtual time. Each test asserts that the bytes arrive intact, how the connection ends, and that
 //! nothing is left afterwards.
 
+mod addresses;
 mod break_before_make;
 mod buffers;
 mod closing;
 mod ecn;
+mod fallback;
 mod flow_control;
 mod foreign_tcp;
 mod harm;
@@ -22,7 +24,7 @@ mod versions;
 
 use std::time::Duration;
 use umptcp_lab::link::LinkConfig;
-use umptcp_lab::world::{Path, Plan, Scenario};
+use umptcp_lab::world::{Ip, Path, Plan, Scenario};
 use umptcp_tests::run::{Run, failed_runs};
 
 const MEGABYTE: u64 = 1_000_000;

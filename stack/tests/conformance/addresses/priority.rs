@@ -111,7 +111,9 @@ fn a_backup_is_used_when_every_regular_subflow_is_gone() {
     }
 }
 
-/// Protocol statement 109. Two backups are better than nothing.
+/// Two backups are better than nothing.
+///
+/// Protocol statement 109.
 #[test]
 fn where_all_are_backups_they_are_used() {
     for setup in all_setups() {

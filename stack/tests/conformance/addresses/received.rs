@@ -158,7 +158,9 @@ fn what_is_in_use_is_not_joined_twice() {
     }
 }
 
-/// Protocol statement 104. What worked once is the peer's, and tried again when it breaks.
+/// What worked once is the peer's, and tried again when it breaks.
+///
+/// Protocol statement 104.
 #[test]
 fn an_address_that_has_worked_is_tried_again() {
     for version in VERSIONS {

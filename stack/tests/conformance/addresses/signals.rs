@@ -50,7 +50,9 @@ fn no_more_than_two_in_a_row_and_none_is_forgotten() {
     }
 }
 
-/// Protocol statement 73. An acknowledgment of something new begins another row.
+/// An acknowledgment of something new begins another row.
+///
+/// Protocol statement 73.
 #[test]
 fn what_arrives_lets_the_next_two_go() {
     for setup in all_setups() {

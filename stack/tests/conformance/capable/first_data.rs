@@ -409,7 +409,7 @@ fn a_path_that_takes_options_off_later_is_noticed_at_the_first_data() {
                     Role::Listener => "MPCapableDataFallback",
                     Role::Client => "DssFallback",
                 };
-                assert_eq!(counted(&scene, name), 1);
+                assert_eq!(counted(&scene, name), 1, "{version:?} {bytes:?} {fin}");
                 if fin {
                     scene.shutdown();
                     assert!(scene.peer.subflows[0].fin_seen);
@@ -432,4 +432,26 @@ fn first_data_of_length_0_falls_back() {
     let option = first_data(&scene, b"");
     scene.option(0, option);
     assert!(scene.is_mptcp());
+}
+
+/// What falls back goes on in its place: byte for byte, over several segments. Before a DSS was
+/// heard, and after the peer has shown with one that it knows the keys.
+#[test]
+fn what_follows_the_first_unmapped_data_stands_behind_it() {
+    for version in VERSIONS {
+        let listener = answered(Setup::listener(version));
+        let client = fresh_client(Setup::client(version));
+        let heard = Scene::established(Setup::listener(version));
+        let heard_by_client = Scene::established(Setup::client(version));
+        for mut scene in [listener, client, heard, heard_by_client] {
+            let mut read = Vec::new();
+            for bytes in [b"first", b"again", b"and 3", b"and 4"] {
+                let segment = scene.segment(0).payload(bytes);
+                scene.send(segment);
+                read.extend(scene.read());
+            }
+            assert_eq!(read, b"firstagainand 3and 4");
+            assert!(scene.is_tcp());
+        }
+    }
 }

@@ -9,6 +9,7 @@
 //! run and leaves the packets in a pcapng file.
 
 mod device;
+mod expectation;
 mod host;
 mod middlebox;
 mod recorder;
@@ -22,13 +23,17 @@ mod tests;
 mod transfer;
 mod wire;
 
+pub use expectation::{Expectation, Tampering};
 pub use host::{ForeignHost, ScriptFactory};
-pub use middlebox::{ChangePayload, StripMptcp};
+pub use middlebox::{
+    ChangeBytes, DropMptcpSyn, ForgeReset, InsertBytes, MergeSegments, Nat, OptionsOfMerged,
+    OptionsOfPieces, ProactiveAck, RewriteSequence, SplitSegments, StripMptcp,
+};
 pub use router::{PathMtuRouter, Undelivered};
 pub use scenario::{Ip, Pair, Path, Scenario, Side};
 pub use script::{Io, Progress, Script};
 pub use session::{Connect, Session};
-pub use transfer::{Abort, Chunks, Expectation, Finish, Pace, Plan, ReadPause, Transfer};
+pub use transfer::{Abort, Chunks, Finish, Pace, Plan, ReadPause, Transfer};
 pub use wire::{DropIf, Middlebox};
 
 use crate::link::{Link, LinkConfig, LinkCounters};

@@ -1,6 +1,8 @@
 //! Two hosts and the paths between them, as plain data that builds a [`World`].
 
-use super::{Connect, Expectation, HostId, Plan, Reach, SessionId, Transfer, WireId, World};
+use super::{
+    Connect, Expectation, HostId, Plan, Reach, SessionId, Tampering, Transfer, WireId, World,
+};
 use crate::link::LinkConfig;
 use crate::payload::Pattern;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -57,6 +59,8 @@ pub struct Side {
     pub connection: ConnectionConfig,
     /// What it does with each.
     pub plan: Plan,
+    /// What somebody on the way makes of what it sends.
+    pub tampering: Tampering,
 }
 
 /// A client and a server.
@@ -152,6 +156,7 @@ impl Scenario {
         let expected = Expectation {
             pattern: self.server_pattern(),
             len: self.server.plan.sends,
+            tampering: self.server.tampering,
         };
         Transfer::new(
             self.client.plan.clone(),
@@ -167,6 +172,7 @@ impl Scenario {
         let expected = Expectation {
             pattern: self.client_pattern(),
             len: self.client.plan.sends,
+            tampering: self.client.tampering,
         };
         let seed = self.seed.wrapping_add(1 << 63);
         Transfer::new(

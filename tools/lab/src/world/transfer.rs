@@ -1,5 +1,6 @@
 //! The script of nearly all experiments: send bytes of a pattern, check the bytes of the other.
 
+use super::expectation::Expectation;
 use super::script::{Io, Progress, Script};
 use crate::payload::Pattern;
 use bytes::Bytes;
@@ -151,15 +152,6 @@ impl Plan {
             ..Self::default()
         }
     }
-}
-
-/// What the peer sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expectation {
-    /// The content.
-    pub pattern: Pattern,
-    /// Bytes before the end of its stream.
-    pub len: u64,
 }
 
 /// A running [`Plan`].
@@ -319,21 +311,21 @@ impl Transfer {
         }
         if data.is_empty() {
             self.progress.end_of_stream = true;
-            if at != self.expected.len {
+            if at != self.expected.arriving() {
                 return Err(format!(
                     "the stream ended after {at} of {} bytes",
-                    self.expected.len
+                    self.expected.arriving()
                 ));
             }
         }
-        if let Some(wrong) = self.expected.pattern.first_difference(at, data) {
+        if let Some(wrong) = self.expected.first_difference(at, data) {
             return Err(format!("byte {wrong} is not what was sent"));
         }
         self.progress.received += data.len() as u64;
-        if self.progress.received > self.expected.len {
+        if self.progress.received > self.expected.arriving() {
             return Err(format!(
                 "more than the {} bytes that were sent",
-                self.expected.len
+                self.expected.arriving()
             ));
         }
         Ok(())
@@ -405,7 +397,7 @@ impl Script for Transfer {
         let drained = self.progress.end_of_stream || self.read_error.is_some();
         let released = self.plan.finish == Finish::Release
             && self.all_sent()
-            && self.progress.received == self.expected.len;
+            && self.progress.received == self.expected.arriving();
         released || (self.closed.is_some() && drained)
     }
 

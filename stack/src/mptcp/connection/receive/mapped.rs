@@ -66,7 +66,9 @@ impl Connection {
         if !fin {
             return;
         }
-        if self.protocol.receiving().is_some() && !self.receive.is_finished() {
+        // Perhaps since these very bytes, and perhaps for good.
+        let unmapped = self.protocol.receiving().is_some() || self.protocol.receives_plain();
+        if unmapped && !self.receive.is_finished() {
             self.finished_without_mapping(context);
             self.check_end_of_stream(index);
         } else {

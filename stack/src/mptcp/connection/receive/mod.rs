@@ -139,7 +139,7 @@ impl Connection {
             self.process_in_fastclose_wait(now, &segment.options);
         } else if matches!(self.protocol, Protocol::Plain) {
             self.process_plain(now, index, arrival, window);
-        } else if !self.subflows[index].is_closed() && self.subflows[index].reset_with.is_none() {
+        } else if self.is_worth_processing(index, &arrival) {
             let context = self.context(now, index, &arrival, payload, window);
             self.process_mptcp(context, &segment.options, arrival);
         }
@@ -148,6 +148,13 @@ impl Connection {
         }
         self.after_segment(now, index);
         Answer::None
+    }
+
+    /// What closed the subflow was no acknowledgment of its FIN, so the rest is of no use. But that
+    /// acknowledgment may be the end of a direction without mappings.
+    fn is_worth_processing(&self, index: usize, arrival: &Arrival) -> bool {
+        let subflow = &self.subflows[index];
+        subflow.reset_with.is_none() && (!subflow.is_closed() || arrival.delivered.fin)
     }
 
     /// Bytes ahead of a gap whose mapping could not be kept must not be acknowledged: they would
