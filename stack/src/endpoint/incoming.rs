@@ -1,7 +1,8 @@
 //! Segments that belong to no subflow: SYNs that make one, and strays.
 
 use super::Endpoint;
-use super::joins::{join_of, words_for_stray};
+use super::join_syn::join_of;
+use super::joins::words_for_stray;
 use super::reset::Offence;
 use super::stateless::{Offered, Third, capable_of};
 use crate::base::config::{ConnectionConfig, SynCookies, Version};

@@ -6,15 +6,16 @@
 
 use super::Endpoint;
 use super::commands::LocalEnd;
+use super::join_syn::JoinSyn;
 use super::reset::Offence;
 use crate::base::error::{ConnectError, SubflowError};
-use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
+use crate::base::id::{ConnectionId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{JoinRefusal, JoinRequest};
 use crate::tcp::tcb::Tcb;
-use crate::wire::mptcp_option::{MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason, Token};
+use crate::wire::mptcp_option::{MpJoin, MpTcpRst, MptcpOption, Nonce, ResetReason};
 use crate::wire::packet::Segment;
 use std::net::{IpAddr, SocketAddr};
 
@@ -24,36 +25,6 @@ const UNKNOWN_TOKEN: MpTcpRst = MpTcpRst {
     transient: false,
     reason: ResetReason::MptcpSpecific,
 };
-
-/// The MP_JOIN of a SYN.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct JoinSyn {
-    pub(super) token: Token,
-    backup: bool,
-    address_id: AddressId,
-    nonce: Nonce,
-}
-
-/// The MP_JOIN of a SYN, if there is one.
-pub(super) fn join_of(syn: &Segment) -> Option<JoinSyn> {
-    syn.options.mptcp.iter().find_map(|option| {
-        let MptcpOption::Join(MpJoin::Syn {
-            backup,
-            address_id,
-            token,
-            nonce,
-        }) = *option
-        else {
-            return None;
-        };
-        Some(JoinSyn {
-            token,
-            backup,
-            address_id,
-            nonce,
-        })
-    })
-}
 
 /// What the RST to a stray segment says. The third ACK of a join that nobody waits for has had to
 /// make way for others: its peer may try again.

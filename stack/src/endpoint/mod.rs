@@ -12,7 +12,7 @@
 //! | `offer` | what a new connection offers, and the second offer |
 //! | `peer_memory`, `expiring` | what earlier connections have shown of hosts |
 //! | `incoming` | SYNs and strays |
-//! | `joins`, `join_limits` | SYNs with MP_JOIN, joins of our own, and how many may fail |
+//! | `joins`, `join_syn`, `join_limits` | SYNs with MP_JOIN, joins of our own, and how many may fail |
 //! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
 //! | `time_wait` | connections in TIME-WAIT that make way |
 //! | `connections` | the table of connections, turns and deadlines |
@@ -30,6 +30,7 @@ mod incoming;
 mod interfaces;
 mod isn;
 mod join_limits;
+mod join_syn;
 mod joins;
 mod listener;
 mod offer;

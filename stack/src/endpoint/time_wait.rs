@@ -6,7 +6,7 @@
 use super::Endpoint;
 use super::connections::Connections;
 use super::demux::Demux;
-use super::joins::join_of;
+use super::join_syn::join_of;
 use super::ports::PortUse;
 use crate::base::id::{ConnectionId, SubflowId};
 use crate::base::seq::SeqNum;

@@ -2,25 +2,9 @@
 //!
 //! Each phase holds just the keys that are known in it, so that none is used before it is.
 
-use super::fallback::FallingBack;
 use super::key::HostKey;
 use crate::base::config::{ChecksumPolicy, ConnectionConfig, Version};
 use crate::wire::mptcp_option::{CapableFlags, CapableKeys, Key, MpCapable};
-
-/// The protocol of a connection.
-#[derive(Clone, Debug)]
-pub enum Protocol {
-    /// We sent MP_CAPABLE on a SYN and wait for the answer.
-    Offered(Offer),
-    /// We answered MP_CAPABLE on a SYN/ACK and wait for the third packet.
-    Answered(Answer),
-    /// Both keys are known: Multipath TCP.
-    Mptcp(Session),
-    /// MPTCP was given up in one direction at least, or is about to be.
-    FallingBack(FallingBack),
-    /// Plain TCP, from the start or after fallback.
-    Plain,
-}
 
 /// What an initiator knows before the SYN/ACK.
 #[derive(Clone, Debug)]

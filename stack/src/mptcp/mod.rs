@@ -17,6 +17,7 @@ pub mod mapping;
 pub mod outgoing_options;
 pub mod path_health;
 pub mod path_manager;
+pub mod protocol;
 pub mod receive_window;
 pub mod scheduler;
 pub mod signal_pace;

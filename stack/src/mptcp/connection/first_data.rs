@@ -7,7 +7,7 @@ use super::receive::Context;
 use super::{Connection, Side, capable_of};
 use crate::base::config::Version;
 use crate::base::mptcp_counters::MptcpCounter;
-use crate::mptcp::handshake::Protocol;
+use crate::mptcp::protocol::Protocol;
 use crate::tcp::receive::Arrival;
 use crate::wire::mptcp_option::CapableKeys;
 use crate::wire::tcp_option::TcpOptions;

@@ -52,8 +52,9 @@ use join::CrossedJoin;
 
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
-use super::handshake::{Answer, Lesson, Offer, Protocol, Session};
+use super::handshake::{Answer, Lesson, Offer, Session};
 use super::path_manager::{AddressBook, Attempts, FullMesh, PathManager};
+use super::protocol::Protocol;
 use super::scheduler::{MinRtt, Scheduler};
 use super::state::{DataEvent, DataState};
 use super::subflow::{Role, Subflow};

@@ -1,6 +1,7 @@
 use super::*;
 use crate::base::config::Version;
 use crate::mptcp::key::HostKey;
+use crate::mptcp::protocol::Protocol;
 use crate::wire::mptcp_option::Key;
 use core::fmt::Write as _;
 

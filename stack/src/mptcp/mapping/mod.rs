@@ -3,16 +3,19 @@
 //! | file | what |
 //! |---|---|
 //! | `mod` | a mapping as received, its checksum, what can be wrong with it |
+//! | `anchor` | how both streams lie beside each other where nothing was sent twice |
 //! | `sent` | mappings that we made |
 //! | `received` | in-order subflow bytes on their way to the data level |
 //! | `waiting` | those of them that no mapping is known for |
 
+mod anchor;
 mod received;
 mod sent;
 #[cfg(test)]
 mod tests;
 mod waiting;
 
+pub use anchor::Anchor;
 pub use received::{Mapped, ReceivedMappings};
 pub use sent::{Announcement, SentMapping, SentMappings};
 

@@ -1,6 +1,5 @@
 //! What becomes of the bytes when a direction leaves its mappings.
 
-use super::Anchor;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::mptcp::connection::receive::Context;
@@ -8,7 +7,8 @@ use crate::mptcp::connection::{Connection, Effect};
 use crate::mptcp::data_receive::Placed;
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::fallback::{Failure, Progress, Receiving, Step};
-use crate::mptcp::handshake::Protocol;
+use crate::mptcp::mapping::Anchor;
+use crate::mptcp::protocol::Protocol;
 use crate::wire::mptcp_option::ResetReason;
 use bytes::Bytes;
 use smallvec::SmallVec;

@@ -27,27 +27,13 @@ use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::fallback::{Failure, Receiving, Step};
+use crate::mptcp::mapping::Anchor;
 use crate::mptcp::subflow::Role;
 use crate::wire::mptcp_option::{ResetReason, WireMapping};
 
 /// How long an answer to MP_FAIL is awaited before the subflow is reset. The RFCs name no time;
 /// this is Linux's, far beyond any round trip, so that only a peer that cannot answer is reset.
 const FAIL_TIMEOUT: Duration = Duration::from_secs(120);
-/// A place on the subflow and in the stream that belong together.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Anchor {
-    pub(super) ssn: SeqNum,
-    pub(super) dsn: DataSeq,
-}
-
-impl Anchor {
-    /// The DSN of another place on the subflow.
-    pub(super) fn dsn_of(self, ssn: SeqNum) -> DataSeq {
-        let ahead = i64::from(ssn.distance_from(self.ssn));
-        DataSeq(self.dsn.0.wrapping_add_signed(ahead))
-    }
-}
-
 impl Connection {
     /// The initial subflow has carried the whole stream, both ways, and no other is being added
     /// on which the peer may have begun to send.

@@ -8,7 +8,6 @@
 mod mapped;
 
 use super::Connection;
-use super::fallback::Anchor;
 use crate::base::config::Version;
 use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
@@ -16,7 +15,8 @@ use crate::base::num::saturating_u32;
 use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
-use crate::mptcp::handshake::Protocol;
+use crate::mptcp::mapping::Anchor;
+use crate::mptcp::protocol::Protocol;
 use crate::mptcp::state::DataEvent;
 use crate::tcp::receive::{Arrival, Verdict, receive};
 use crate::tcp::state::TcpState;
