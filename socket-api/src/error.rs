@@ -4,8 +4,8 @@
 use std::error::Error;
 use std::io;
 use umptcp_stack::{
-    AbortError, CloseReason, ConnectError, ListenError, NetworkError, ReadError, SubflowError,
-    WriteError,
+    AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError, ReadError,
+    SubflowError, WriteError,
 };
 
 /// An error of the stack that has an `io::ErrorKind`.
@@ -102,6 +102,16 @@ impl StackError for WriteError {
 impl StackError for AbortError {
     fn kind(&self) -> io::ErrorKind {
         io::ErrorKind::NotConnected
+    }
+}
+
+impl StackError for AddressError {
+    fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::UnknownConnection => io::ErrorKind::NotConnected,
+            Self::UnknownAddress(_) => io::ErrorKind::NotFound,
+            _ => io::ErrorKind::Other,
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use stack::{Stack, StackBuilder};
 pub use stream::MptcpStream;
 pub use umptcp_stack::{
-    AbortError, AcceptVersions, AddressId, BlackHole, ChecksumPolicy, CloseReason,
+    AbortError, AcceptVersions, AddressError, AddressId, BlackHole, ChecksumPolicy, CloseReason,
     CongestionAlgorithm, ConnectError, ConnectionConfig, ConnectionId, ConnectionInfo,
     ConnectionProtocol, EcnPolicy, EndpointConfig, EndpointStats, FailedJoinLimits,
     FastcloseMethod, InterfaceId, JoinPorts, ListenError, MpTcpRst, MptcpCounter, MptcpCounters,

@@ -6,7 +6,7 @@
 use crate::connection::Connection;
 use crate::device::Device;
 use crate::driver::Driver;
-use crate::error::{self, StackError as _, Stopped};
+use crate::error::{self, StackError, Stopped};
 use crate::listener::MptcpListener;
 use crate::shared::{Clock, Handle, Shared, wake_all};
 use crate::stream::MptcpStream;
@@ -149,6 +149,29 @@ impl Stack {
     pub fn remove_address(&self, address: IpAddr) {
         self.handle
             .command(|state, now| state.endpoint.remove_address(now, address));
+    }
+
+    /// Announces an address of ours to the peers of all connections, now and in future (ADD_ADDR).
+    /// `port` is where they are to join, if that is not the port they connected to; nobody has to
+    /// listen there.
+    ///
+    /// # Errors
+    /// `NotFound` if no interface has the address, or for port 0.
+    pub fn announce_address(&self, address: IpAddr, port: Option<u16>) -> io::Result<()> {
+        self.handle
+            .command(|state, now| state.endpoint.announce_address(now, None, address, port))
+            .map_err(StackError::into_io)
+    }
+
+    /// Takes such an announcement back (REMOVE_ADDR): subflows of ours on that address, or on that
+    /// port of it, end.
+    ///
+    /// # Errors
+    /// `NotFound` if no connection knows the address.
+    pub fn withdraw_address(&self, address: IpAddr, port: Option<u16>) -> io::Result<()> {
+        self.handle
+            .command(|state, now| state.endpoint.withdraw_address(now, None, address, port))
+            .map_err(StackError::into_io)
     }
 
     /// Ends the stack at once, for all its clones: the devices are closed when this returns, what

@@ -88,6 +88,9 @@ pub struct SubflowInfo {
     pub remote_id: AddressId,
     /// TCP state.
     pub state: TcpState,
+    /// Both sides have proven their keys, so data may be sent. A join whose third ACK is on its way
+    /// is `Established` for TCP and not yet for MPTCP (RFC 6824 §3.2).
+    pub fully_established: bool,
     /// Used only when no regular subflow works, in our sending direction.
     pub backup: bool,
     /// The peer has asked for that.

@@ -212,6 +212,12 @@ impl Subflow {
             && matches!(self.role, Role::Initial | Role::Joined)
     }
 
+    /// Its handshake is complete, for TCP and for MPTCP.
+    #[must_use]
+    pub fn is_fully_established(&self) -> bool {
+        self.tcb.state.is_synchronized() && matches!(self.role, Role::Initial | Role::Joined)
+    }
+
     /// Data may be scheduled on it, if its windows have room.
     #[must_use]
     pub fn is_usable(&self) -> bool {
@@ -248,6 +254,7 @@ impl Subflow {
             local_id: self.local_id,
             remote_id: self.remote_id,
             state: self.tcb.state,
+            fully_established: self.is_fully_established(),
             stalled: self.health != PathHealth::Working || !self.link_up,
             stale: self.health == PathHealth::Stale,
             backup: self.is_backup(),

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
-use umptcp::MptcpStream;
+use umptcp::{MptcpStream, SubflowInfo};
 use umptcp_lab::payload::Pattern;
 use umptcp_lab::realtime::hosts::Socket;
 use umptcp_tests::flow::{LIMIT, receive, send};
@@ -36,7 +36,8 @@ impl Ends {
     pub(crate) async fn subflows_are_up(&self, count: usize) {
         self.until("usable subflows", |ours| {
             let subflows = ours.subflows();
-            subflows.iter().filter(|s| s.state.can_send()).count() == count
+            let usable = |s: &&SubflowInfo| s.state.can_send() && s.fully_established;
+            subflows.iter().filter(usable).count() == count
         })
         .await;
     }
