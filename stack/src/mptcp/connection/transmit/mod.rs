@@ -168,8 +168,16 @@ impl Connection {
             return Some(transmit);
         }
         if core::mem::take(&mut self.subflows[index].tcb.probe) {
-            let outgoing = self.subflows[index].tcb.window_probe();
-            return Some(self.send_ack(now, index, outgoing, interfaces));
+            let tcb = &mut self.subflows[index].tcb;
+            let owed = tcb.ack.is_due_now() || tcb.ack.is_delayed();
+            let outgoing = tcb.window_probe();
+            let transmit = self.send_ack(now, index, outgoing, interfaces);
+            if owed {
+                // The peer drops a probe as an old segment, with what it acknowledges
+                // (RFC 9293 §3.10.7.4).
+                self.subflows[index].tcb.ack.require_now();
+            }
+            return Some(transmit);
         }
         if self.subflows[index].tcb.ack.is_due_now() && self.subflows[index].tcb.can_acknowledge() {
             let outgoing = self.subflows[index].tcb.bare_ack();
