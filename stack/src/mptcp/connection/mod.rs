@@ -191,6 +191,8 @@ pub struct Connection {
     addresses: AddressBook,
     /// What came of attempts to open subflows.
     attempts: Attempts,
+    /// When the peer last announced an address that was news.
+    announced_at: Option<Instant>,
     signals: VecDeque<Signal>,
     /// The address signals of the last round trip.
     just_said: JustSaid,
@@ -312,6 +314,7 @@ impl Connection {
             path_manager: Box::new(FullMesh),
             addresses: AddressBook::new(tuple.local.ip(), tuple.remote),
             attempts: Attempts::default(),
+            announced_at: None,
             signals: VecDeque::new(),
             just_said: JustSaid::default(),
             unechoed: Vec::new(),

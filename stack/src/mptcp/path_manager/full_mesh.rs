@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 /// Opens subflows between all pairs of addresses of one family, up to the limit of the
 /// connection. Pairs whose addresses are used least come first, so that a limit below the full
-/// mesh gives disjoint paths.
+/// mesh gives disjoint paths. Where the limit is below, an address is shared only when no more
+/// announcements are to be expected.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FullMesh;
 
@@ -21,10 +22,12 @@ impl PathManager for FullMesh {
                 .map(|local| PathAction::Announce(local.address))
                 .collect();
         }
+        let pairs = view.addresses.local_addresses().count() * view.addresses.remote().len();
+        let disjoint = view.more_may_come && pairs > view.max_subflows;
         let mut actions = PathActions::new();
         let mut used: Vec<PathInUse> = view.in_use.to_vec();
         while used.len() < view.max_subflows {
-            let Some((local, remote)) = next_pair(view, &used) else {
+            let Some((local, remote)) = next_pair(view, &used, disjoint) else {
                 break;
             };
             used.push(PathInUse {
@@ -43,8 +46,13 @@ impl PathManager for FullMesh {
     }
 }
 
-/// The unused pair whose two addresses have the fewest subflows between them.
-fn next_pair(view: &PathView<'_>, used: &[PathInUse]) -> Option<(IpAddr, RemoteAddress)> {
+/// The unused pair whose two addresses have the fewest subflows between them, or none at all if it
+/// has to be `disjoint`.
+fn next_pair(
+    view: &PathView<'_>,
+    used: &[PathInUse],
+    disjoint: bool,
+) -> Option<(IpAddr, RemoteAddress)> {
     let mut best: Option<(usize, IpAddr, RemoteAddress)> = None;
     for local in view.addresses.local_addresses().filter(|local| local.up) {
         for remote in view.addresses.remote() {
@@ -52,7 +60,8 @@ fn next_pair(view: &PathView<'_>, used: &[PathInUse]) -> Option<(IpAddr, RemoteA
                 continue;
             }
             let cost = uses(used, local.address) + uses(used, remote.address.ip());
-            if best.is_none_or(|(least, ..)| cost < least) {
+            let allowed = cost == 0 || !disjoint;
+            if allowed && best.is_none_or(|(least, ..)| cost < least) {
                 best = Some((cost, local.address, *remote));
             }
         }
@@ -114,6 +123,7 @@ mod tests {
         deny_join_initial: bool,
         prohibited: Vec<(IpAddr, SocketAddr)>,
         max_subflows: usize,
+        more_may_come: bool,
     }
 
     impl Case {
@@ -130,6 +140,7 @@ mod tests {
                 deny_join_initial: false,
                 prohibited: Vec::new(),
                 max_subflows: 8,
+                more_may_come: false,
             }
         }
 
@@ -143,6 +154,7 @@ mod tests {
                 in_use: &self.in_use,
                 prohibited: &self.prohibited,
                 max_subflows: self.max_subflows,
+                more_may_come: self.more_may_come,
             })
         }
 
@@ -246,5 +258,20 @@ mod tests {
         assert_eq!(case.opened(), [(local(1), remote(0))]);
         case.max_subflows = 1;
         assert_eq!(case.opened(), []);
+    }
+
+    #[test]
+    fn no_address_is_shared_before_all_are_known() {
+        let mut case = Case::new();
+        case.book.add_local(local(2));
+        case.max_subflows = 3;
+        case.more_may_come = true;
+        assert_eq!(case.opened(), [(local(1), remote(1))]);
+        case.more_may_come = false;
+        assert_eq!(case.opened().len(), 2);
+        // Where the limit allows them all, there is nothing to wait for.
+        case.max_subflows = 8;
+        case.more_may_come = true;
+        assert_eq!(case.opened().len(), 5);
     }
 }

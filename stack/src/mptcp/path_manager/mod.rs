@@ -85,6 +85,9 @@ pub struct PathView<'a> {
     pub prohibited: &'a [(IpAddr, SocketAddr)],
     /// Subflows the connection may have.
     pub max_subflows: usize,
+    /// The peer has announced something a moment ago, and may go on: signals are sent a few at a
+    /// time.
+    pub more_may_come: bool,
 }
 
 /// Decides about paths. Called once the connection is confirmed, and whenever addresses or

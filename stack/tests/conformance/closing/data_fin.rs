@@ -155,6 +155,47 @@ fn what_comes_from_behind_it_is_dropped() {
     }
 }
 
+/// What waits across the end when it becomes known is cut there.
+///
+/// Protocol statement 77.
+#[test]
+fn what_waits_across_it_is_cut() {
+    for setup in all_setups() {
+        let mut scene = Scene::confirmed(setup);
+        scene.data_at(0, BEFORE + 1, b"bcdef");
+        let fin = scene.peer.dss_fin(BEFORE + 2);
+        scene.option(0, fin.bytes());
+        scene.data_at(0, BEFORE, b"a");
+        scene.advance_ms(500);
+        let sent = scene.sent();
+        assert_eq!(acked(&scene, &sent), Some(BEFORE + 3));
+        assert_eq!(scene.read(), b"ab");
+        assert!(scene.ended);
+    }
+}
+
+/// A stream has one end: the first that was told.
+///
+/// Protocol statement 77.
+#[test]
+fn a_second_one_elsewhere_is_ignored() {
+    for setup in all_setups() {
+        for second in [BEFORE + 1, BEFORE + 5] {
+            let mut scene = Scene::confirmed(setup.clone());
+            for end in [BEFORE + 3, second] {
+                let fin = scene.peer.dss_fin(end);
+                scene.option(0, fin.bytes());
+            }
+            scene.data_at(0, BEFORE, b"abc");
+            scene.advance_ms(500);
+            let sent = scene.sent();
+            assert_eq!(acked(&scene, &sent), Some(BEFORE + 4));
+            assert_eq!(scene.read(), b"abc");
+            assert!(scene.ended);
+        }
+    }
+}
+
 /// Protocol statement 77.
 #[test]
 fn repeated_it_is_acknowledged_again() {
@@ -282,5 +323,22 @@ fn the_subflow_that_carried_it_is_not_needed() {
         assert_eq!(scene.peer.stream(), b"helloabcdef");
         scene.data_ack(other);
         assert_eq!(flagged(&scene.sent_on(other), flag::FIN).len(), 1);
+    }
+}
+
+/// It takes no room in the stream of a subflow, so one that we have closed will do.
+///
+/// Protocol statement 78.
+#[test]
+fn a_subflow_that_is_closing_carries_it_if_there_is_no_other() {
+    for setup in all_setups() {
+        let mut scene = Scene::confirmed(setup);
+        let (now, id) = (scene.now, scene.connection());
+        let subflow = scene.subflow_infos()[0].id;
+        assert_eq!(scene.endpoint.close_subflow(now, id, subflow), Ok(()));
+        scene.collect();
+        assert_eq!(flagged(&scene.sent(), flag::FIN).len(), 1);
+        scene.shutdown();
+        assert_eq!(data_fins(&scene.sent()).len(), 1);
     }
 }

@@ -71,6 +71,28 @@ fn a_peer_that_never_closes_its_subflow() {
     }
 }
 
+/// Both streams have ended, and nobody acknowledges our FIN: its path may be gone.
+#[test]
+fn a_last_fin_that_is_never_acknowledged() {
+    for setup in all_setups() {
+        let mut scene = Scene::confirmed(with_fin_timeout(setup));
+        scene.shutdown();
+        scene.data_fin(0);
+        // All but the FIN that follows.
+        scene.data_ack(0);
+        assert_eq!(told_end(&mut scene), Some(CloseReason::Finished));
+        assert_eq!(scene.subflow_infos()[0].state, TcpState::FinWait1);
+        let start = scene.now;
+        scene.release();
+        let end = time_of_forgetting(&mut scene).expect("it is given up");
+        let lasted = end.saturating_duration_since(start);
+        assert!(
+            lasted >= FIN_TIMEOUT && lasted < FIN_TIMEOUT * 2,
+            "{lasted:?}"
+        );
+    }
+}
+
 /// One subflow that we have closed, while the connection goes on.
 #[test]
 fn a_peer_that_never_closes_one_of_its_subflows() {
@@ -125,6 +147,7 @@ fn a_peer_that_never_opens_its_window() {
             }
             assert_eq!(scene.peer.stream(), b"hello");
             if gone {
+                assert!(scene.peer.subflows[0].rst_seen, "though it answers");
                 let end = time_of_forgetting(&mut scene).expect("it is given up");
                 assert!(end.saturating_duration_since(start) >= limit);
             } else {

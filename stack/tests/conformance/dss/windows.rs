@@ -3,8 +3,9 @@
 use super::{at_once, counted, data, pattern};
 use crate::peer::options::Dss;
 use crate::peer::{Scene, Setup, VERSIONS};
-use umptcp_stack::Version;
+use std::time::Duration;
 use umptcp_stack::base::mptcp_counters::MptcpCounter;
+use umptcp_stack::{Keepalive, Version};
 
 /// What one unit of the peer's window field stands for.
 const UNIT: u64 = 128;
@@ -217,5 +218,37 @@ fn a_closed_window_is_probed_and_the_probes_are_counted() {
         assert_eq!(counted, probes.len() as u64);
         say(&mut scene, 0, all, 20);
         assert_eq!(sent(&mut scene), 40 * UNIT);
+    }
+}
+
+/// A keepalive probe looks like an old segment, and what it acknowledges is not believed: the
+/// acknowledgment that was owed is still owed.
+#[test]
+fn a_probe_does_not_stand_in_for_an_acknowledgment() {
+    for version in VERSIONS {
+        let mut setup = Setup::client(version);
+        setup.config.delayed_ack = Duration::from_millis(400);
+        setup.config.keepalive = Some(Keepalive {
+            idle: Duration::from_millis(100),
+            interval: Duration::from_millis(100),
+            probes: 100,
+        });
+        let mut scene = Scene::established(setup);
+        // What is new at first is acknowledged at once.
+        for piece in 0..40 {
+            let bytes = pattern(piece * 10, 10);
+            scene.data(0, &bytes);
+        }
+        scene.advance_ms(20);
+        scene.clear();
+        scene.data(0, &pattern(400, 10));
+        let end = scene.peer.subflows[0].snd_nxt;
+        scene.advance_ms(110);
+        let sent = scene.sent();
+        let probe = sent
+            .iter()
+            .position(|packet| packet.seq.wrapping_add(1) == sent[sent.len() - 1].seq);
+        assert!(probe.is_some(), "a probe, then the acknowledgment");
+        assert_eq!(sent[sent.len() - 1].ack, Some(end));
     }
 }

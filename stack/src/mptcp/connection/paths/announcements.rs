@@ -213,6 +213,7 @@ impl Connection {
             self.queue_signal(MptcpOption::AddAddr(echo), Some(on));
         }
         if self.take_announcement(index, option, version) {
+            self.announced_at = Some(now);
             self.update_paths_soon(now);
         }
     }

@@ -90,6 +90,7 @@ impl Connection {
         if self.state.is_finished() {
             return;
         }
+        let last = self.more_announcements_until(now);
         let actions = self.path_manager.update(&PathView {
             now,
             initiator: self.side == Side::Initiator,
@@ -99,7 +100,12 @@ impl Connection {
             in_use: &in_use,
             prohibited: &self.prohibited_paths,
             max_subflows: self.config.max_subflows,
+            more_may_come: last.is_some(),
         });
+        if let Some(last) = last {
+            let deadline = self.deadlines.paths.get_or_insert(last);
+            *deadline = last.min(*deadline);
+        }
         for action in actions {
             match action {
                 PathAction::Open {
@@ -122,6 +128,14 @@ impl Connection {
             }
         }
         self.retry_paths_later(now);
+    }
+
+    /// Until when more announcements are to be expected: a peer sends two acknowledgments with
+    /// nothing but options, and the next after a retransmission timeout (RFC 6824 appendix A).
+    fn more_announcements_until(&self, now: Instant) -> Option<Instant> {
+        let rto = self.subflows[0].tcb.rtt.rto();
+        let until = self.announced_at? + rto * 2;
+        (until > now).then_some(until)
     }
 
     /// Asks the path manager again when a pair that failed may be tried again.
