@@ -46,7 +46,7 @@ impl Counts {
 }
 
 /// What a peer that follows the RFC never makes the kernel count.
-const TROUBLE: [&str; 31] = [
+const TROUBLE: [&str; 30] = [
     "MPCapableFallbackACK",
     "MPCapableFallbackSYNACK",
     "MPCapableSYNTXDrop",
@@ -68,7 +68,6 @@ const TROUBLE: [&str; 31] = [
     "DSSNoMatchTCP",
     "DataCsumErr",
     "NoDSSInWindow",
-    "AddAddrDrop",
     "MismatchPortSynRx",
     "MismatchPortAckRx",
     "RmAddrDrop",
@@ -87,6 +86,9 @@ const FALLBACK: [&str; 4] = [
     "SimultConnectFallback",
     "FallbackFailed",
 ];
+
+/// What we repeat to a peer that is slow to answer; it may be counted more often than it was needed.
+const REPEATED: [&str; 2] = ["AddAddr", "EchoAddTx"];
 
 /// What one host counts when it sends, and the other when it receives.
 const MIRRORED: [(&str, &str); 7] = [
@@ -163,7 +165,9 @@ impl Expected {
             if !echoes && name.starts_with("EchoAdd") {
                 continue;
             }
-            assert_eq!(peer.get(name), count, "{name} of {:?}", peer.nonzero());
+            let counted = peer.get(name);
+            let enough = counted == count || (counted > count && REPEATED.contains(&name));
+            assert!(enough, "{name} is not {count}: {:?}", peer.nonzero());
         }
         let expected = |name| self.counted.iter().any(|&(known, _)| known == name);
         for name in TROUBLE.into_iter().chain(FALLBACK) {
