@@ -5,19 +5,34 @@
 //! default number, `UMPTCP_SEED=n` only that one. Seeds run on all cores, each on one: what a seed
 //! leads to does not depend on the others. They run without a capture, and one that fails runs
 //! again with it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `generate` | a scenario from a seed |
+//! | `network` | its paths and interfaces |
+//! | `sides` | its settings and applications |
+//! | `trouble` | troubles that may end a connection before its time |
+//! | `rude` | middleboxes |
+//! | `disturb` | what happens to the hosts during a run |
+//! | `diversity` | that everything is really drawn |
 
+mod disturb;
+mod diversity;
 mod generate;
+mod network;
+mod rude;
+mod sides;
+mod trouble;
 
-use generate::{Disturbance, Generated, Narrow};
+use generate::{Generated, Promise};
 use std::env;
 use std::ops::Range;
 use std::panic;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use umptcp_lab::link::{Cut, LinkConfig, Loss};
-use umptcp_lab::world::{Finish, PathMtuRouter, Scenario, Side};
-use umptcp_stack::{CloseReason, CongestionAlgorithm, EcnPolicy, Instant, SynCookies};
+use umptcp_lab::world::{Finish, Outcome, World};
+use umptcp_stack::{CloseReason, Instant};
 use umptcp_tests::run::Run;
 
 const DEFAULT_SEEDS: u64 = 10_000;
@@ -54,25 +69,37 @@ fn check(seed: u64, keep: Keep) -> u32 {
         scenario,
         narrow,
         disturbances,
+        rude,
+        promise,
     } = generate::scenario(seed);
     let mut run = Run::of(scenario);
     if keep == Keep::Nothing {
         run.world().record_nothing();
     }
     for narrow in narrow {
-        install(&mut run, narrow);
+        disturb::install(&mut run, narrow);
+    }
+    for rude in rude {
+        disturb::place(&mut run, rude);
     }
     for disturbance in disturbances {
-        schedule(&mut run, disturbance);
+        disturb::schedule(&mut run, disturbance);
     }
+    match promise {
+        Promise::Intact => ends_intact(&mut run),
+        Promise::Clear => ends_clearly(&mut run),
+    }
+    run.assert_nothing_left();
+    run.world().digest()
+}
+
+/// Everything arrives, and the ends are orderly.
+fn ends_intact(run: &mut Run) {
     run.complete_within(LIMIT_SECONDS);
-    let plans = (
-        run.scenario.client.plan.clone(),
-        run.scenario.server.plan.clone(),
-    );
+    let [client, server] = [&run.scenario.client.plan, &run.scenario.server.plan];
     let sessions = [
-        (run.client(), &plans.0, &plans.1),
-        (run.server(), &plans.1, &plans.0),
+        (run.client(), client, server),
+        (run.server(), server, client),
     ];
     for (session, own, peer) in sessions {
         let progress = session.progress();
@@ -82,74 +109,30 @@ fn check(seed: u64, keep: Keep) -> u32 {
             assert_eq!(session.closed(), Some(CloseReason::Finished));
         }
     }
-    run.assert_nothing_left();
-    run.world().digest()
 }
 
-fn install(run: &mut Run, Narrow { path, mtu, speaks }: Narrow) {
-    let wire = run.pair.wires[path];
-    for direction in 0..2 {
-        let router = if speaks {
-            PathMtuRouter::new(mtu)
-        } else {
-            PathMtuRouter::black_hole(mtu)
-        };
-        run.world().set_middlebox(wire, direction, router);
-    }
-}
-
-fn schedule(run: &mut Run, disturbance: Disturbance) {
-    let hosts = [run.pair.client, run.pair.server];
-    let session = run.pair.session;
-    let client = run.pair.client;
-    match disturbance {
-        Disturbance::InterfaceDown {
-            at,
-            until,
-            host,
-            interface,
-        } => {
-            let host = hosts[host];
-            run.world().at(at, move |world| {
-                world.set_interface_up(host, interface, false)
-            });
-            run.world().at(until, move |world| {
-                world.set_interface_up(host, interface, true)
-            });
+/// An end that nobody can misunderstand: whoever lacks bytes sees an error. The applications have
+/// checked every byte that they read.
+fn ends_clearly(run: &mut Run) {
+    let limit = Instant::from_millis(LIMIT_SECONDS * 1000);
+    // A server may never hear of a client that gave up.
+    let outcome = run.world().run_until(World::all_done, limit);
+    assert_eq!(outcome, Outcome::Done, "applications did not get done");
+    let [client, server] = [&run.scenario.client.plan, &run.scenario.server.plan];
+    let accepted = run.accepted().next();
+    let sessions = [
+        Some((run.client(), server)),
+        accepted.map(|session| (session, client)),
+    ];
+    for (session, peer) in sessions.into_iter().flatten() {
+        let progress = session.progress();
+        let whole = progress.received == peer.sends;
+        match session.closed() {
+            // It let go of the connection.
+            None => assert!(whole),
+            Some(CloseReason::Finished) => assert!(whole && progress.end_of_stream),
+            Some(_) => {}
         }
-        Disturbance::CloseSubflow { at, number } => run.world().at(at, move |world| {
-            let Some(id) = world.session(session).connection() else {
-                return;
-            };
-            let now = world.now();
-            // Never the last one: then nothing could arrive.
-            let subflows = world.endpoint(client).subflows(id);
-            let usable = generate::usable(world.session(session), &subflows);
-            if usable.len() > 1 {
-                let subflow = usable[number % usable.len()];
-                assert_eq!(
-                    world.endpoint_mut(client).close_subflow(now, id, subflow),
-                    Ok(())
-                );
-            }
-        }),
-        Disturbance::Backup { at, number, backup } => run.world().at(at, move |world| {
-            let Some(id) = world.session(session).connection() else {
-                return;
-            };
-            let now = world.now();
-            let subflows = world.endpoint(client).subflows(id);
-            let usable = generate::usable(world.session(session), &subflows);
-            if usable.len() > 1 {
-                let subflow = usable[number % usable.len()];
-                assert_eq!(
-                    world
-                        .endpoint_mut(client)
-                        .set_backup(now, id, subflow, backup),
-                    Ok(())
-                );
-            }
-        }),
     }
 }
 
@@ -206,144 +189,4 @@ fn every_run_can_be_repeated() {
         assert_eq!(first, second, "seed {seed}");
     });
     assert_eq!(failed, [0; 0], "times 100: seeds");
-}
-
-/// Scenarios of the first seeds, to be counted.
-struct Sample(Vec<Generated>);
-
-impl Sample {
-    fn draw() -> Self {
-        Self((0..600).map(generate::scenario).collect())
-    }
-
-    fn count(&self, property: fn(&Scenario) -> bool) -> usize {
-        let has = |generated: &&Generated| property(&generated.scenario);
-        self.0.iter().filter(has).count()
-    }
-
-    /// Scenarios in which either side has the property.
-    fn side(&self, property: fn(&Side) -> bool) -> usize {
-        let has = |g: &&Generated| property(&g.scenario.client) || property(&g.scenario.server);
-        self.0.iter().filter(has).count()
-    }
-
-    /// Scenarios in which a link from the client has the property.
-    fn up(&self, property: fn(&LinkConfig) -> bool) -> usize {
-        let has = |g: &&Generated| g.scenario.paths.iter().any(|path| property(&path.up));
-        self.0.iter().filter(has).count()
-    }
-
-    /// Scenarios with such a narrow place in the middle of a path.
-    fn narrow(&self, property: fn(&Narrow) -> bool) -> usize {
-        let has = |generated: &&Generated| generated.narrow.iter().any(property);
-        self.0.iter().filter(has).count()
-    }
-}
-
-fn assert_frequent(kinds: &[(&str, usize)]) {
-    for (what, found) in kinds {
-        assert!(*found >= 15, "{what}: {found}");
-    }
-}
-
-/// The generator itself: its scenarios differ, and cover what they are meant to.
-#[test]
-fn paths_and_applications_are_diverse() {
-    let sample = Sample::draw();
-    assert_frequent(&[
-        ("several paths", sample.count(|s| s.paths.len() > 1)),
-        ("loss", sample.up(|l| l.loss != Loss::None)),
-        (
-            "bursts",
-            sample.up(|l| matches!(l.loss, Loss::GilbertElliott { .. })),
-        ),
-        ("cuts", sample.up(|l| !l.cuts.is_empty())),
-        ("holds", sample.up(|l| !l.holds.is_empty())),
-        ("marks", sample.up(|l| l.mark_above.is_some())),
-        (
-            "much reordering",
-            sample.up(|l| l.reorder.probability > 0.5),
-        ),
-        ("duplicates", sample.up(|l| l.duplicate > 0.5)),
-        ("damage", sample.up(|l| l.corrupt > 0.0)),
-        ("MTU 576", sample.side(|s| s.interface.mtu == 576)),
-        ("MTU 1280", sample.side(|s| s.interface.mtu == 1280)),
-        (
-            "super-segments that are cut",
-            sample.count(|s| {
-                s.client.interface.segmentation_offload.is_some() && s.paths[0].up.mtu < 65_000
-            }),
-        ),
-        (
-            "super-segments as a whole",
-            sample.count(|s| {
-                s.client.interface.segmentation_offload.is_some() && s.paths[0].up.mtu == u16::MAX
-            }),
-        ),
-        ("narrow routers", sample.narrow(|n| n.speaks)),
-        ("black holes", sample.narrow(|n| !n.speaks)),
-        (
-            "plain TCP",
-            sample.count(|s| !s.client.connection.mptcp || !s.server.connection.mptcp),
-        ),
-        (
-            "small buffers",
-            sample.count(|s| s.client.connection.receive_buffer < 5000),
-        ),
-        (
-            "both ways",
-            sample.count(|s| s.client.plan.sends > 0 && s.server.plan.sends > 0),
-        ),
-    ]);
-}
-
-#[test]
-fn settings_are_diverse() {
-    let sample = Sample::draw();
-    assert_frequent(&[
-        (
-            "Reno",
-            sample.side(|s| s.connection.congestion == CongestionAlgorithm::NewReno),
-        ),
-        (
-            "CUBIC",
-            sample.side(|s| s.connection.congestion == CongestionAlgorithm::Cubic),
-        ),
-        (
-            "ECN",
-            sample.count(|s| {
-                s.client.connection.ecn == EcnPolicy::Request
-                    && s.server.connection.ecn != EcnPolicy::Off
-            }),
-        ),
-        (
-            "no ECN",
-            sample.side(|s| s.connection.ecn == EcnPolicy::Off),
-        ),
-        ("no pacing", sample.side(|s| !s.connection.pacing)),
-        ("Nagle off", sample.side(|s| s.connection.nodelay)),
-        (
-            "keepalive",
-            sample.side(|s| s.connection.keepalive.is_some()),
-        ),
-        (
-            "slow acknowledgments",
-            sample.side(|s| s.connection.delayed_ack.as_millis() > 300),
-        ),
-        (
-            "cookies",
-            sample.side(|s| s.endpoint.syn_cookies == SynCookies::Always),
-        ),
-    ]);
-}
-
-#[test]
-fn every_cut_begins_early_and_one_path_heals() {
-    let late = Instant::from_millis(60_000);
-    for Generated { scenario, .. } in Sample::draw().0 {
-        let healed = |cut: &Cut| cut.to.is_some();
-        assert!(scenario.paths[0].up.cuts.iter().all(healed));
-        let cuts = || scenario.paths.iter().flat_map(|path| &path.up.cuts);
-        assert!(cuts().all(|cut| cut.from < late));
-    }
 }

@@ -56,8 +56,9 @@ impl ChangeBytes {
         let mut segment = Segment::of(packet)?;
         let start = offset(&mut self.starts, &segment)?;
         let mut changed = false;
-        for (at, byte) in (start..).zip(segment.payload_mut()) {
-            if (self.is_changed)(at) {
+        for (into, byte) in (0..).zip(segment.payload_mut()) {
+            // A keepalive probe begins one in front of the stream.
+            if (self.is_changed)(start.wrapping_add(into)) {
                 *byte = !*byte;
                 changed = true;
             }
