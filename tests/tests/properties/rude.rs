@@ -201,9 +201,7 @@ impl Generator {
                 Kind::Rewrite | Kind::Nat => Ways::Both,
                 _ => self.among(&[Ways::Up, Ways::Down, Ways::Both]),
             },
-            // Not options that are taken away later: a connection may rest for ever then with bytes
-            // that wait for a mapping, or join again for ever.
-            from: from.filter(|_| matches!(kind, Kind::Reset { .. })),
+            from: from.filter(|_| matches!(kind, Kind::Strip(_) | Kind::Reset { .. })),
         }
     }
 }

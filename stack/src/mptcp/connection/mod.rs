@@ -159,6 +159,8 @@ struct Deadlines {
     fail: Option<Instant>,
     /// A signal had to wait for a while.
     signal: Option<Instant>,
+    /// Bytes have come without a mapping, and nothing of the stream since.
+    unmapped: Option<Instant>,
 }
 
 /// Data sent again because no DATA_ACK came.

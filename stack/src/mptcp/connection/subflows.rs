@@ -183,7 +183,10 @@ impl Connection {
     /// A subflow has joined: what waited for one goes there.
     pub(super) fn revived_by(&mut self, index: usize) {
         if core::mem::take(&mut self.is_bereft) {
-            self.deadlines.revival = None;
+            if !self.send.is_outstanding() {
+                self.deadlines.revival = None;
+            }
+            // Else it has to deliver something first: joins that lead nowhere must end some time.
             self.subflows[index].owes_data_fin = self.send.fin() == DataFin::Sent;
         }
     }

@@ -38,6 +38,7 @@ impl Connection {
             deadlines.paths,
             deadlines.announce,
             deadlines.fail,
+            deadlines.unmapped,
             self.crossed.iter().map(|join| join.at).min(),
             deadlines.signal,
             deadlines.revival,
@@ -88,6 +89,9 @@ impl Connection {
         self.retry_crossed(now);
         if take_due(&mut self.deadlines.announce, now) {
             self.announce_again(now);
+        }
+        if take_due(&mut self.deadlines.unmapped, now) {
+            self.unmapped_timed_out(now);
         }
         if take_due(&mut self.deadlines.fail, now) {
             self.fail_timed_out(now);
@@ -165,7 +169,8 @@ impl Connection {
         let waited = self
             .data_waiting_since
             .map(|since| now.saturating_duration_since(since));
-        let alive = |s: &Subflow| s.is_established() && s.link_up && s.tcb.rtt.backoffs() == 0;
+        // Also one that we have closed: the peer answers there.
+        let alive = |s: &Subflow| s.can_signal() && s.tcb.rtt.backoffs() == 0;
         if waited.is_some_and(|waited| waited >= self.config.user_timeout)
             && self.subflows.iter().any(alive)
         {

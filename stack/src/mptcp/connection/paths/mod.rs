@@ -23,6 +23,7 @@ use crate::base::id::AddressId;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::path_manager::{LocalAddress, PathAction, PathInUse, PathView, RemoteAddress};
 use crate::mptcp::subflow::Role;
+use crate::wire::mptcp_option::ResetReason;
 use smallvec::SmallVec;
 use std::net::{IpAddr, SocketAddr};
 
@@ -163,7 +164,11 @@ impl Connection {
     pub(super) fn path_ended(&mut self, now: Instant, index: usize) {
         let subflow = &self.subflows[index];
         let (local, remote) = (subflow.tuple.local.ip(), subflow.tuple.remote);
-        let of_use = subflow.tcb.bytes_acked > 0 || subflow.tcb.bytes_received > 0;
+        // What it carried may have been of no use.
+        let spoilt = subflow
+            .reset_with
+            .is_some_and(|words| words.reason == ResetReason::MiddleboxInterference);
+        let of_use = !spoilt && (subflow.tcb.bytes_acked > 0 || subflow.tcb.bytes_received > 0);
         match subflow.role {
             // What the peer says of the path says nothing against the address, nor does an address
             // of ours that is gone.

@@ -4,7 +4,7 @@ use super::{ArrivedPayload, Context};
 use crate::base::config::Version;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::SeqNum;
-use crate::base::time::Instant;
+use crate::base::time::{Duration, Instant};
 use crate::mptcp::connection::Connection;
 use crate::mptcp::data_receive::Placed;
 use crate::mptcp::fallback::Receiving;
@@ -16,6 +16,11 @@ use crate::wire::mptcp_option::{CapableKeys, Dss, MpCapable, ResetReason, WireMa
 use crate::wire::tcp_option::TcpOptions;
 use bytes::Bytes;
 use smallvec::SmallVec;
+
+/// How long bytes may wait for a mapping while nothing of the stream comes. A sender repeats at the
+/// data level what is not acknowledged there, within a few round trips, and again at growing
+/// intervals.
+const UNMAPPED_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Connection {
     pub(super) fn process_mptcp(
@@ -278,7 +283,9 @@ impl Connection {
             }
         }
         let fin = received.take_fin();
+        let before = self.receive.rcv_nxt();
         self.insert_mapped(index, mapped);
+        let advanced = self.receive.rcv_nxt() != before;
         if let Some(fin) = fin {
             self.receive.finish_at(fin);
             // RFC 6824 §3.3.3: also one that is known, as its DATA_ACK may have been lost.
@@ -289,6 +296,7 @@ impl Connection {
                 self.check_unmapped(context);
                 let window = self.receive.capacity();
                 self.subflows[index].received.forget_hopeless(window);
+                self.watch_unmapped(now, index, advanced);
             }
             Err(MappingError::Checksum(dsn)) => self.checksum_failed(context, dsn),
             Err(MappingError::Conflict) => {
@@ -300,6 +308,29 @@ impl Connection {
             }
         }
         self.check_end_of_stream(index);
+    }
+
+    /// A sender that maps its data sends again what has come without. One that does not has fallen
+    /// back, or the path takes its mappings: then nothing of the stream comes any more.
+    fn watch_unmapped(&mut self, now: Instant, index: usize, advanced: bool) {
+        if advanced {
+            self.deadlines.unmapped = None;
+        } else if self.subflows[index].received.has_unmapped() {
+            self.deadlines
+                .unmapped
+                .get_or_insert(now + UNMAPPED_TIMEOUT);
+        }
+    }
+
+    /// Nobody repairs what has come without a mapping (RFC 8684 §3.7: the subflow is broken).
+    pub(in crate::mptcp::connection) fn unmapped_timed_out(&mut self, now: Instant) {
+        for index in 0..self.subflows.len() {
+            let subflow = &self.subflows[index];
+            if subflow.received.has_unmapped() && !subflow.is_closed() {
+                self.count(MptcpCounter::DssCorruptionReset);
+                self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
+            }
+        }
     }
 
     fn insert_mapped(&mut self, index: usize, mapped: Mapped) {

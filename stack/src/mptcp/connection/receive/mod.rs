@@ -259,6 +259,9 @@ impl Connection {
         self.data_backoff = 0;
         self.data_waiting_since = None;
         self.deadlines.data_retransmit = None;
+        if !self.is_bereft {
+            self.deadlines.revival = None;
+        }
         self.continue_data_recovery();
         self.release_mappings();
         self.arm_data_timer(now);
