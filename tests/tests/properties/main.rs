@@ -76,6 +76,12 @@ fn check(seed: u64, keep: Keep) -> u32 {
     if keep == Keep::Nothing {
         run.world().record_nothing();
     }
+    // With the scenario, should the run fail.
+    let around = format!(
+        "{:#?}\n{rude:?}\n{disturbances:?}\n{promise:?}",
+        run.scenario
+    );
+    run.world().set_description(around);
     for narrow in narrow {
         disturb::install(&mut run, narrow);
     }

@@ -151,7 +151,9 @@ impl Connection {
             }
         } else if missing && self.may_fall_back(index) {
             self.count(MptcpCounter::DssFallback);
-            if self.protocol.receives_plain() {
+            if self.protocol.receives_plain() || self.subflows[0].received.has_seen_mapping() {
+                // A peer that maps does so until it hears of this. It may have sent something
+                // twice by then, so its mappings count for as long as there are any.
                 self.stop_mapping(now);
             } else {
                 self.fall_back_in_line(context);
