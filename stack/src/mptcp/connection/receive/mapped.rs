@@ -71,8 +71,11 @@ impl Connection {
         if !fin {
             return;
         }
-        // Perhaps since these very bytes, and perhaps for good.
-        let unmapped = self.protocol.receiving().is_some() || self.protocol.receives_plain();
+        // The peer has no mappings any more, perhaps since these very bytes; or one of us has given
+        // them up, and the peer had nothing left to say so with.
+        let unmapped = self.protocol.receiving().is_some()
+            || self.protocol.receives_plain()
+            || self.protocol.sends_plain();
         if unmapped && !self.receive.is_finished() {
             self.finished_without_mapping(context);
             self.check_end_of_stream(index);
