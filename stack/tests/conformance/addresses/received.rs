@@ -88,6 +88,22 @@ fn the_echo_repeats_it_exactly_whether_it_is_used_or_not() {
     }
 }
 
+/// The path that brought the announcement is known to work.
+///
+/// Protocol statement 102.
+#[test]
+fn the_echo_goes_back_on_the_subflow_that_brought_it() {
+    let mut scene = Scene::confirmed(Setup::listener(Version::V1));
+    scene.join(2);
+    for subflow in [1, 0] {
+        scene.clear();
+        scene.announce(subflow, 9, [192, 0, 2, 17].into(), None);
+        scene.advance_ms(2000);
+        assert_eq!(echoes(&scene.sent_on(subflow)).len(), 1);
+        assert!(echoes(&scene.sent_on(1 - subflow)).is_empty());
+    }
+}
+
 #[test]
 fn version_0_has_no_echo() {
     let mut scene = Scene::confirmed(Setup::listener(Version::V0));
