@@ -1,4 +1,4 @@
-//! MP_CAPABLE and MP_JOIN handshakes, and the ways back to plain TCP.
+//! The MP_CAPABLE handshake as both sides see it, and the resets that a subflow ends with.
 
 use super::health::Moved;
 use super::resets::words_for;
