@@ -55,6 +55,13 @@ impl Endpoint {
             .retain(|event| *event != Event::Incoming(listener));
     }
 
+    /// A connection waits to be accepted.
+    #[must_use]
+    pub fn has_incoming(&self, listener: ListenerId) -> bool {
+        let listener = self.listeners.get(listener);
+        listener.is_some_and(|listener| !listener.queue.is_empty())
+    }
+
     /// The next connection of a listener that is established and not yet accepted.
     pub fn accept(&mut self, listener: ListenerId) -> Option<ConnectionId> {
         let waiting = self.listeners.get_mut(listener)?;

@@ -16,6 +16,30 @@ impl Endpoint {
         });
     }
 
+    /// Holds back what is less than a segment while the application has more to write (`TCP_CORK`,
+    /// `MSG_MORE`), though no longer than the override time of RFC 9293 §3.8.6.2.1; `false` lets it
+    /// go. A connection that does not exist is ignored.
+    pub fn set_cork(&mut self, now: Instant, connection: ConnectionId, corked: bool) {
+        self.change(now, connection, |connection| {
+            connection.set_corked(corked);
+        });
+    }
+
+    /// Changes how far the buffers of a connection may grow, in bytes; what they have grown to, they
+    /// keep. The window scale was settled by the handshake, so a receive buffer far beyond what it
+    /// was then may not be announced whole. A connection that does not exist is ignored.
+    pub fn set_buffer_limits(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        send: usize,
+        receive: usize,
+    ) {
+        self.change(now, connection, |connection| {
+            connection.set_buffer_limits(send, receive);
+        });
+    }
+
     /// Probes idle subflows from now on (RFC 9293 §3.8.4), or no longer. A connection that does not
     /// exist is ignored.
     pub fn set_keepalive(

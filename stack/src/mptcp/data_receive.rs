@@ -227,6 +227,11 @@ impl DataReceive {
         self.window.capacity()
     }
 
+    /// Changes how far the window may grow: see [`ReceiveWindow::set_limit`].
+    pub fn set_limit(&mut self, limit: usize) {
+        self.window.set_limit(limit);
+    }
+
     /// The window to announce now: see [`ReceiveWindow::announce`].
     pub fn announce_window(&mut self, scale: u8, mss: usize) -> (u16, u32) {
         self.window.announce(self.place(), scale, mss)

@@ -63,6 +63,8 @@ pub struct DataSend {
     largest_window: u64,
     /// A small segment waited long enough: the next one may go whatever its size.
     overridden: bool,
+    /// The application has more to write before a small segment is worth sending.
+    corked: bool,
     capacity: usize,
     limit: usize,
 }
@@ -92,6 +94,7 @@ impl DataSend {
             fin: DataFin::Open,
             largest_window: 0,
             overridden: false,
+            corked: false,
             capacity: limit.min(INITIAL_CAPACITY),
             limit,
         }
@@ -148,6 +151,16 @@ impl DataSend {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Holds back what is less than a segment until it is told otherwise, or has waited long enough.
+    pub fn set_corked(&mut self, corked: bool) {
+        self.corked = corked;
+    }
+
+    /// Changes how far the buffer may grow; what it has grown to, it keeps.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// Lets the buffer hold so much, up to its limit; it never shrinks.
@@ -234,6 +247,7 @@ impl DataSend {
             segment: offer.segment,
             outstanding: self.una() < self.next,
             nagle: offer.nagle && self.fin == DataFin::Open,
+            corked: self.corked && self.fin == DataFin::Open,
             largest_window: self.largest_window,
             overridden: self.overridden,
         };
