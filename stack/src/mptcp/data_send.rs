@@ -65,6 +65,8 @@ pub struct DataSend {
     overridden: bool,
     capacity: usize,
     limit: usize,
+    /// Where [`Self::una`] and [`Self::next`] were when everything was dropped.
+    dropped_at: Option<(u64, u64)>,
 }
 
 /// What a subflow can take.
@@ -94,6 +96,7 @@ impl DataSend {
             overridden: false,
             capacity: limit.min(INITIAL_CAPACITY),
             limit,
+            dropped_at: None,
         }
     }
 
@@ -124,6 +127,18 @@ impl DataSend {
     #[must_use]
     pub fn end(&self) -> u64 {
         self.buffer.end()
+    }
+
+    /// Bytes given to subflows, each counted once.
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        self.dropped_at.map_or(self.next, |(_, next)| next)
+    }
+
+    /// Bytes acknowledged.
+    #[must_use]
+    pub fn bytes_acked(&self) -> u64 {
+        self.dropped_at.map_or(self.una(), |(una, _)| una)
     }
 
     /// Bytes sent again on another subflow.
@@ -322,6 +337,7 @@ impl DataSend {
 
     /// Drops everything.
     pub fn clear(&mut self) {
+        self.dropped_at.get_or_insert((self.una(), self.next));
         let end = self.buffer.end();
         self.buffer.release_before(end);
         self.next = end;
