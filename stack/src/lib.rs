@@ -39,7 +39,14 @@ pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
 pub use base::stats::EndpointStats;
 pub use base::time::Instant;
 pub use endpoint::{BlackHole, Endpoint, Event, PeerKnowledge, PeerVersions};
-pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
+pub use mptcp::info::{
+    ConnectionInfo, ConnectionProtocol, PlainDirections, ReceivingMapping, SubflowInfo,
+};
+pub use mptcp::path_log::{PathLog, PathRange};
 pub use mptcp::path_manager::{LocalAddress, RemoteAddress};
+pub use mptcp::reasons::{FallbackReason, SubflowCloseReason};
+pub use mptcp::state::DataState;
+pub use tcp::state::TcpState;
+pub use tcp::statistics::{CongestionPhase, TcpStatistics};
 pub use wire::mptcp_option::{MpTcpRst, ResetReason};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

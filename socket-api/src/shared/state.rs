@@ -182,7 +182,7 @@ impl State {
                 }
             }
             Event::SubflowEstablished(id, subflow) => self.note_subflow(id, subflow, true, woken),
-            Event::SubflowClosed(id, subflow) => self.note_subflow(id, subflow, false, woken),
+            Event::SubflowClosed(id, subflow, _) => self.note_subflow(id, subflow, false, woken),
             Event::Closed(id, reason) => {
                 if let Some(connection) = connections.get_mut(&id) {
                     connection.closed = Some(reason);

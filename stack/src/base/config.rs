@@ -280,6 +280,9 @@ pub struct ConnectionConfig {
     pub linger: Option<Duration>,
     /// How a connection is ended at once in version 1.
     pub fastclose: FastcloseMethod,
+    /// Ranges of bytes that are kept for each direction, with the subflow that carried each
+    /// (`Endpoint::path_log`); 0 keeps none.
+    pub path_log: usize,
 }
 
 impl Default for ConnectionConfig {
@@ -324,6 +327,7 @@ impl Default for ConnectionConfig {
             fin_timeout: Duration::from_secs(60),
             linger: None,
             fastclose: FastcloseMethod::Reset,
+            path_log: 0,
         }
     }
 }

@@ -34,7 +34,9 @@ impl Endpoint {
         local: SocketAddr,
         config: ConnectionConfig,
     ) -> Result<ListenerId, ListenError> {
-        self.listeners.add(local, config)
+        let listener = self.listeners.add(local, config)?;
+        self.events.push_back(Event::ListenerOpened(listener));
+        Ok(listener)
     }
 
     /// Stops listening; connections not accepted yet are reset.
@@ -53,6 +55,7 @@ impl Endpoint {
         }
         self.events
             .retain(|event| *event != Event::Incoming(listener));
+        self.events.push_back(Event::ListenerClosed(listener));
     }
 
     /// A connection waits to be accepted.
@@ -109,6 +112,7 @@ impl Endpoint {
             self.demux.insert_token(token, id);
         }
         self.demux.insert(tuple, id, SubflowId(0));
+        self.tell(id, Event::Created(id));
         Ok(id)
     }
 

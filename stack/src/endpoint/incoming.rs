@@ -1,10 +1,10 @@
 //! Segments that belong to no subflow: SYNs that make one, and strays.
 
-use super::Endpoint;
 use super::join_syn::join_of;
 use super::joins::words_for_stray;
 use super::reset::Offence;
 use super::stateless::{Offered, Third, capable_of};
+use super::{Endpoint, Event};
 use crate::base::config::{ConnectionConfig, SynCookies, Version};
 use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
@@ -136,6 +136,7 @@ impl Endpoint {
             self.demux.insert_token(token, id);
         }
         self.demux.insert(syn.tuple, id, SubflowId(0));
+        self.tell(id, Event::Created(id));
         id
     }
 

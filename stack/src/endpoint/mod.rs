@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `mod` | the endpoint: input, output, getters |
 //! | `commands` | what the application asks for |
+//! | `event` | what it is told |
+//! | `observe` | what it can look at |
 //! | `addresses` | addresses and priorities, by hand |
 //! | `tuning` | settings of a connection that lives |
 //! | `offer` | what a new connection offers, and the second offer |
@@ -24,6 +26,7 @@ mod addresses;
 mod commands;
 mod connections;
 mod demux;
+mod event;
 mod expiring;
 mod icmp_errors;
 mod incoming;
@@ -33,6 +36,7 @@ mod join_limits;
 mod join_syn;
 mod joins;
 mod listener;
+mod observe;
 mod offer;
 mod peer_memory;
 mod ports;
@@ -45,14 +49,14 @@ mod tuning;
 
 use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
 use crate::base::error::CloseReason;
-use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
+use crate::base::id::{ConnectionId, InterfaceId};
 use crate::base::mptcp_counters::{MptcpCounter, MptcpCounters};
 use crate::base::rng::SeededRng;
 use crate::base::seq::SeqNum;
 use crate::base::stats::EndpointStats;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Effect, Interfaces as _, SegmentAnswer};
-use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
+use crate::mptcp::info::ConnectionProtocol;
 use crate::tcp::handshake::window_scale_for;
 use crate::tcp::tcb::TcbConfig;
 use crate::wire::packet::{FourTuple, ParseError, ReceivedPacket, Segment, Transmit, parse};
@@ -69,52 +73,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use syn_cookie::Cookies;
 
+pub use event::Event;
 pub use peer_memory::{BlackHole, PeerKnowledge, PeerVersions};
-
-/// Something the application may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A listener has a connection to accept.
-    Incoming(ListenerId),
-    /// A connection started by `connect` is established and speaks this.
-    Connected(ConnectionId, ConnectionProtocol),
-    /// After a read that was blocked: there is something to read, or the stream ended.
-    Readable(ConnectionId),
-    /// After a write that was blocked: there is room again.
-    Writable(ConnectionId),
-    /// All that was written, and the end of the stream, is acknowledged by the peer.
-    Flushed(ConnectionId),
-    /// A further subflow is usable.
-    SubflowEstablished(ConnectionId, SubflowId),
-    /// A probe by `probe_subflow` was answered, or was not.
-    SubflowProbed(ConnectionId, SubflowId, bool),
-    /// A subflow ended.
-    SubflowClosed(ConnectionId, SubflowId),
-    /// A connection became plain TCP.
-    FellBack(ConnectionId),
-    /// A connection ended. Data received before an orderly end can still be read.
-    Closed(ConnectionId, CloseReason),
-}
-
-impl Event {
-    /// The connection it is about, if it is about one.
-    #[must_use]
-    pub fn connection(&self) -> Option<ConnectionId> {
-        match *self {
-            Self::Incoming(_) => None,
-            Self::Connected(id, _)
-            | Self::Readable(id)
-            | Self::Writable(id)
-            | Self::Flushed(id)
-            | Self::SubflowEstablished(id, _)
-            | Self::SubflowProbed(id, _, _)
-            | Self::SubflowClosed(id, _)
-            | Self::FellBack(id)
-            | Self::Closed(id, _) => Some(id),
-        }
-    }
-}
 
 /// A host with its addresses, listeners and connections.
 ///
@@ -294,23 +254,6 @@ impl Endpoint {
         self.events.pop_front()
     }
 
-    /// A snapshot of a connection; `None` once it is forgotten.
-    #[must_use]
-    pub fn connection_info(&self, connection: ConnectionId) -> Option<ConnectionInfo> {
-        self.connections
-            .get(connection)
-            .map(|entry| entry.connection.info())
-    }
-
-    /// Snapshots of all its subflows, in the order of opening.
-    #[must_use]
-    pub fn subflows(&self, connection: ConnectionId) -> Vec<SubflowInfo> {
-        self.connections
-            .get(connection)
-            .map(|entry| entry.connection.subflow_infos())
-            .unwrap_or_default()
-    }
-
     /// Connections that take room here: also those that are half-open, wait to be accepted, or
     /// have ended and are not forgotten yet.
     #[must_use]
@@ -377,14 +320,14 @@ impl Endpoint {
             Effect::SubflowProbed(subflow, answered) => {
                 self.tell(id, Event::SubflowProbed(id, subflow, answered));
             }
-            Effect::SubflowClosed(subflow, tuple) => {
+            Effect::SubflowClosed(subflow, tuple, reason) => {
                 self.demux.remove(tuple, id, subflow);
-                self.tell(id, Event::SubflowClosed(id, subflow));
+                self.tell(id, Event::SubflowClosed(id, subflow, reason));
             }
-            Effect::FellBack => {
+            Effect::FellBack(reason) => {
                 self.stats.fallbacks += 1;
                 self.close_token(id);
-                self.tell(id, Event::FellBack(id));
+                self.tell(id, Event::FellBack(id, reason));
             }
             Effect::Closed(reason) => self.closed(now, id, reason),
             Effect::OpenSubflow {
@@ -406,6 +349,12 @@ impl Endpoint {
                 self.failed_joins.note(now, source);
             }
             Effect::Counted(counter) => self.counters.count(counter),
+            Effect::SubflowPriority { .. }
+            | Effect::RemoteAddressAdded { .. }
+            | Effect::RemoteAddressRemoved(_)
+            | Effect::LocalAddressAdded(..)
+            | Effect::LocalAddressRemoved(..)
+            | Effect::RetransmissionTimeout { .. } => self.report(id, effect),
         }
     }
 
@@ -456,11 +405,14 @@ impl Endpoint {
         if let Some(listener) = entry.listener
             && !entry.established
         {
-            // Nobody has seen it, and nobody will.
+            // Nobody can accept it any more.
+            self.tell(id, Event::Closed(id, reason));
+            let Some(entry) = self.connections.get_mut(id) else {
+                return;
+            };
             entry.listener = None;
             entry.released = true;
             entry.connection.release(now);
-            self.forget_events(id);
             if let Some(listener) = self.listeners.get_mut(listener) {
                 listener.half_open = listener.half_open.saturating_sub(1);
             }

@@ -259,6 +259,31 @@ impl DataReceive {
         self.window.shorten_round(rtt);
     }
 
+    /// Bytes at or behind this offset are not taken now; `mapped` ones are bound by the window.
+    #[must_use]
+    pub fn limit(&self, mapped: bool) -> u64 {
+        let window = if mapped {
+            self.window.acceptable(self.place())
+        } else {
+            u64::MAX
+        };
+        self.fin.unwrap_or(u64::MAX).min(window)
+    }
+
+    /// Copies what [`Self::read`] would give next, which stays; returns how much.
+    pub fn peek(&self, buffer: &mut [u8]) -> usize {
+        let mut filled = 0;
+        for piece in &self.queue {
+            let take = piece.len().min(buffer.len() - filled);
+            buffer[filled..filled + take].copy_from_slice(&piece[..take]);
+            filled += take;
+            if filled == buffer.len() {
+                break;
+            }
+        }
+        filled
+    }
+
     /// Drops everything that waits.
     pub fn clear(&mut self) {
         self.assembler.clear();

@@ -67,6 +67,8 @@ pub struct DataSend {
     corked: bool,
     capacity: usize,
     limit: usize,
+    /// Where [`Self::una`] and [`Self::next`] were when everything was dropped.
+    dropped_at: Option<(u64, u64)>,
 }
 
 /// What a subflow can take.
@@ -97,6 +99,7 @@ impl DataSend {
             corked: false,
             capacity: limit.min(INITIAL_CAPACITY),
             limit,
+            dropped_at: None,
         }
     }
 
@@ -127,6 +130,18 @@ impl DataSend {
     #[must_use]
     pub fn end(&self) -> u64 {
         self.buffer.end()
+    }
+
+    /// Bytes given to subflows, each counted once.
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        self.dropped_at.map_or(self.next, |(_, next)| next)
+    }
+
+    /// Bytes acknowledged.
+    #[must_use]
+    pub fn bytes_acked(&self) -> u64 {
+        self.dropped_at.map_or(self.una(), |(una, _)| una)
     }
 
     /// Bytes sent again on another subflow.
@@ -336,6 +351,7 @@ impl DataSend {
 
     /// Drops everything.
     pub fn clear(&mut self) {
+        self.dropped_at.get_or_insert((self.una(), self.next));
         let end = self.buffer.end();
         self.buffer.release_before(end);
         self.next = end;

@@ -59,6 +59,13 @@ pub(super) fn acknowledge(
     if let Some(rtt) = delivered.rtt {
         tcb.rtt.sample(rtt);
     }
+    let ecn_echo = tcb.ecn.is_echo(segment.flags);
+    tcb.traffic.last_ack_received = Some(now);
+    tcb.traffic.delivered += delivered.segments;
+    if ecn_echo {
+        tcb.traffic.delivered_ce += delivered.segments;
+    }
+    tcb.traffic.duplicate_reports += u64::from(duplicate_block.is_some());
     tcb.path_mtu_on_ack(now, delivered, advanced);
     let same_window = !update_window(tcb, segment, ack);
     // RFC 5681 §2; and RFC 6824 appendix A: an ACK that carries other MPTCP options is no
@@ -80,7 +87,7 @@ pub(super) fn acknowledge(
             duplicate_block,
             blocks,
             echo: context.echo,
-            ecn_echo: tcb.ecn.is_echo(segment.flags),
+            ecn_echo,
         };
         loss::on_ack(tcb, now, &observation);
     }

@@ -13,6 +13,7 @@ use super::rtt::RttEstimator;
 use super::sack_report::SackReport;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
+use super::statistics::Traffic;
 use super::tail_loss::TailLoss;
 use super::tcb::{Fin, Negotiated, RecoveryCounters, Tcb, TcbConfig};
 use super::timers::{Timer, Timers};
@@ -101,6 +102,8 @@ impl Tcb {
             keepalive: Keepalive::default(),
             syn_transmissions: 0,
             counters: RecoveryCounters::default(),
+            traffic: Traffic::new(now),
+            peer_closed_first: false,
             bytes_sent: 0,
             bytes_acked: 0,
             bytes_received: 0,

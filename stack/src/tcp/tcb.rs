@@ -13,6 +13,7 @@ use super::rtt::RttEstimator;
 use super::sack_report::SackReport;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
+use super::statistics::Traffic;
 use super::tail_loss::TailLoss;
 use super::timers::{Timer, Timers};
 use super::timestamps::{TimestampState, timestamp_clock};
@@ -198,6 +199,10 @@ pub struct Tcb {
     pub syn_transmissions: u32,
     /// How often recovery was needed.
     pub counters: RecoveryCounters,
+    /// What is counted for each segment.
+    pub traffic: Traffic,
+    /// The peer's FIN came before ours was sent.
+    pub peer_closed_first: bool,
     /// Payload bytes sent for the first time.
     pub bytes_sent: u64,
     /// Payload bytes of ours that are acknowledged cumulatively.

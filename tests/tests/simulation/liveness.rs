@@ -86,7 +86,7 @@ fn keepalive_closes_the_one_subflow_that_is_gone() {
     scenario.paths[0] = Path::symmetric(link().cut(at(20), None));
     let mut run = Run::of(scenario);
     run.world().run_until(|_| false, at(60));
-    let closed = |event: &Event| matches!(event, Event::SubflowClosed(_, id) if id.index() == 0);
+    let closed = |event: &Event| matches!(event, Event::SubflowClosed(_, id, _) if id.index() == 0);
     assert!(run.client().events().iter().any(|(_, event)| closed(event)));
     assert_eq!(end_of_client(&run), None);
 }

@@ -5,6 +5,7 @@ use super::health::Moved;
 use crate::base::error::{CloseReason, ReadError, WriteError};
 use crate::base::id::SubflowId;
 use crate::base::time::Instant;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::Role;
 use crate::wire::mptcp_option::ResetReason;
 use bytes::Bytes;
@@ -44,6 +45,26 @@ impl Connection {
         let read = self.receive.read(buffer);
         self.announce_window_if_useful();
         Ok(read)
+    }
+
+    /// As [`Self::read`], and what was read stays.
+    pub fn peek(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        if self.receive.readable() == 0 && !buffer.is_empty() {
+            return self.nothing_to_read().map(|()| 0);
+        }
+        Ok(self.receive.peek(buffer))
+    }
+
+    /// A read would not block: there is something to read, or the stream or the connection has
+    /// ended. Else [`Effect::Readable`](super::Effect::Readable) will tell when that is so.
+    pub fn want_read(&mut self) -> bool {
+        self.receive.readable() > 0 || self.nothing_to_read() != Err(ReadError::Blocked)
+    }
+
+    /// A write would not block: there is room, or nothing can be written any more. Else
+    /// [`Effect::Writable`](super::Effect::Writable) will tell when that is so.
+    pub fn want_write(&mut self) -> bool {
+        self.check_writable(false) != Err(WriteError::Blocked)
     }
 
     /// Reads up to `max` bytes as they lie; `None` is the end of the stream.
@@ -101,7 +122,7 @@ impl Connection {
         match self.subflows[index].role {
             Role::Initial | Role::Joined => {
                 self.move_data_away(now, index, Moved::Unacknowledged);
-                self.close_one_subflow(index);
+                self.close_one_subflow(index, SubflowCloseReason::ClosedByUs);
             }
             Role::Joining { .. } | Role::PreEstablished { .. } | Role::Answering { .. } => {
                 self.reset_subflow(now, index, ResetReason::Unspecified);

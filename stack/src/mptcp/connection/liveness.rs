@@ -7,6 +7,7 @@ use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::path_health::{PathEvent, PathHealth};
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::{ProbeRequests, Subflow};
 use crate::tcp::keepalive::KeepaliveExpired;
 
@@ -102,7 +103,7 @@ impl Connection {
                     self.effects.push_back(Effect::SubflowProbed(id, false));
                 }
                 if probes.for_removal {
-                    self.remove_subflow(now, index);
+                    self.remove_subflow(now, index, SubflowCloseReason::RemoteAddressGone);
                 }
             }
             KeepaliveExpired::Dead => self.peer_is_gone(now, index),
@@ -112,7 +113,9 @@ impl Connection {
     /// Nobody answers probes on a subflow. Without another one the connection ends too: there is
     /// nothing that a new subflow could save.
     pub(super) fn peer_is_gone(&mut self, now: Instant, index: usize) {
-        self.subflows[index].tcb.close_at_once();
+        let subflow = &mut self.subflows[index];
+        subflow.ends_for(SubflowCloseReason::TimedOut);
+        subflow.tcb.close_at_once();
         if self.subflows.iter().all(Subflow::is_closed) {
             self.end(now, CloseReason::TimedOut);
         }

@@ -2,7 +2,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `mod` | the parts, making a connection, snapshots |
+//! | `mod` | the parts, making a connection |
+//! | `snapshot` | what it looks like from outside |
 //! | `receive` | a segment of a subflow arrives |
 //! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | the MP_CAPABLE handshake |
@@ -39,6 +40,7 @@ mod paths;
 mod receive;
 mod resets;
 mod signal_queue;
+mod snapshot;
 mod subflows;
 mod timeouts;
 mod transmit;
@@ -63,14 +65,17 @@ use crate::base::error::CloseReason;
 use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::DataSeq;
-use crate::base::time::Instant;
-use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
+use crate::base::time::{Duration, Instant};
+use crate::mptcp::info::ConnectionProtocol;
+use crate::mptcp::path_log::PathRecorder;
+use crate::mptcp::reasons::{FallbackReason, SubflowCloseReason};
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
 use crate::wire::packet::FourTuple;
 use fastclose::Fastclose;
 use paths::Unechoed;
 use signal_queue::JustSaid;
+use snapshot::Notes;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -89,10 +94,43 @@ pub enum Effect {
     SubflowEstablished(SubflowId),
     /// A probe that was asked for was answered, or was not.
     SubflowProbed(SubflowId, bool),
-    /// A subflow ended; its addresses are free.
-    SubflowClosed(SubflowId, FourTuple),
+    /// A subflow ended for this reason; its addresses are free.
+    SubflowClosed(SubflowId, FourTuple, SubflowCloseReason),
+    /// A subflow became a backup, or is none any more.
+    SubflowPriority {
+        /// The subflow.
+        subflow: SubflowId,
+        /// It is one now.
+        backup: bool,
+        /// The peer asks us; else we ask the peer.
+        by_peer: bool,
+    },
+    /// The peer's announcement of an address was taken.
+    RemoteAddressAdded {
+        /// The peer's id for it.
+        id: AddressId,
+        /// The address.
+        address: IpAddr,
+        /// The port, if one was named.
+        port: Option<u16>,
+    },
+    /// The peer has withdrawn an address.
+    RemoteAddressRemoved(AddressId),
+    /// The connection has got an address of ours.
+    LocalAddressAdded(AddressId, IpAddr),
+    /// It has lost one.
+    LocalAddressRemoved(AddressId, IpAddr),
+    /// The retransmission timer of a subflow has expired.
+    RetransmissionTimeout {
+        /// The subflow.
+        subflow: SubflowId,
+        /// The next timeout.
+        rto: Duration,
+        /// Consecutive expiries.
+        backoff: u32,
+    },
     /// MPTCP was given up for plain TCP.
-    FellBack,
+    FellBack(FallbackReason),
     /// The connection ended.
     Closed(CloseReason),
     /// The path manager wants a subflow.
@@ -226,6 +264,7 @@ pub struct Connection {
     fastclose: Fastclose,
     closed: Option<CloseReason>,
     released: bool,
+    notes: Notes,
 }
 
 /// What a new initial subflow needs.
@@ -299,6 +338,10 @@ impl Connection {
             side,
             send: DataSend::new(idsn, config.send_buffer),
             receive,
+            notes: Notes {
+                paths: PathRecorder::new(config.path_log),
+                ..Notes::default()
+            },
             config,
             protocol,
             token,
@@ -369,43 +412,6 @@ impl Connection {
         self.closed
     }
 
-    /// A snapshot.
-    #[must_use]
-    pub fn info(&self) -> ConnectionInfo {
-        let initial = self.addresses_of_initial();
-        ConnectionInfo {
-            id: self.id,
-            protocol: self.protocol_info(),
-            plain: match (self.protocol.sends_plain(), self.protocol.receives_plain()) {
-                (false, false) => PlainDirections::Neither,
-                (true, false) => PlainDirections::Sending,
-                (false, true) => PlainDirections::Receiving,
-                (true, true) => PlainDirections::Both,
-            },
-            checksum: self
-                .protocol
-                .session()
-                .is_some_and(|session| session.checksum),
-            local: initial.local,
-            remote: initial.remote,
-            bytes_written: self.send.end(),
-            bytes_acked: self.send.una(),
-            bytes_received: self.receive.bytes_received(),
-            bytes_reinjected: self.send.bytes_reinjected(),
-            send_capacity: self.send.capacity(),
-            send_buffer_limited: self.send_buffer_limited,
-            receive_capacity: self.receive.capacity(),
-            unread: self.receive.readable(),
-            closed: self.closed,
-        }
-    }
-
-    /// Snapshots of the subflows, in the order of opening.
-    #[must_use]
-    pub fn subflow_infos(&self) -> Vec<SubflowInfo> {
-        self.subflows.iter().map(Subflow::info).collect()
-    }
-
     /// Addresses of subflows that are not closed.
     pub fn tuples(&self) -> impl Iterator<Item = FourTuple> + '_ {
         self.subflows
@@ -416,18 +422,6 @@ impl Connection {
 
     fn addresses_of_initial(&self) -> FourTuple {
         self.subflows[0].tuple
-    }
-
-    fn protocol_info(&self) -> ConnectionProtocol {
-        match &self.protocol {
-            Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
-            Protocol::Mptcp(session) if session.assumed => ConnectionProtocol::Negotiating,
-            Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
-            Protocol::FallingBack(falling) if !self.is_plain() => {
-                ConnectionProtocol::Mptcp(falling.session.version)
-            }
-            Protocol::FallingBack(_) | Protocol::Plain => ConnectionProtocol::Tcp,
-        }
     }
 
     /// MPTCP, in both directions and without any sign of its end. What concerns one direction asks

@@ -258,7 +258,7 @@ impl World {
                     let mut session = Session::accepted(HostId(host), id, script);
                     // What happened to the connection before it was accepted.
                     let earlier = |(place, event): &mut (HostId, Event)| {
-                        *place == HostId(host) && connection_of(event) == Some(id)
+                        *place == HostId(host) && event.connection() == Some(id)
                     };
                     for (_, event) in self.stray_events.extract_if(.., earlier) {
                         session.take_event(self.now, event, logged);
@@ -268,7 +268,7 @@ impl World {
             }
             return;
         }
-        let id = connection_of(&event);
+        let id = event.connection();
         let mut sessions = self
             .sessions
             .iter_mut()
@@ -349,21 +349,6 @@ impl Drop for World {
         if std::thread::panicking() {
             self.report_failure();
         }
-    }
-}
-
-fn connection_of(event: &Event) -> Option<ConnectionId> {
-    match event {
-        Event::Connected(id, _)
-        | Event::Readable(id)
-        | Event::Writable(id)
-        | Event::Flushed(id)
-        | Event::SubflowEstablished(id, _)
-        | Event::SubflowProbed(id, ..)
-        | Event::SubflowClosed(id, _)
-        | Event::FellBack(id)
-        | Event::Closed(id, _) => Some(*id),
-        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::key::JoinHmac;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
@@ -47,7 +48,7 @@ impl Connection {
         if self.live_subflows() >= MAX_SUBFLOWS {
             return None;
         }
-        self.addresses.add_local(local)
+        self.learn_local(local, None)
     }
 
     /// Starts a subflow with MP_JOIN; the TCB is in SYN-SENT, the id from
@@ -180,6 +181,7 @@ impl Connection {
             return;
         }
         if *resent >= MAX_JOIN_TRIES {
+            subflow.ends_for(SubflowCloseReason::TimedOut);
             self.reset_subflow(now, index, ResetReason::UnacceptablePerformance);
             return;
         }
@@ -220,6 +222,7 @@ impl Connection {
         };
         // It is no failure of the path.
         subflow.end_is_transient = true;
+        subflow.ends_for(SubflowCloseReason::ResetByUs(ResetReason::Unspecified));
         subflow.tcb.close_at_once();
         if self.crossed.len() < MAX_SUBFLOWS {
             self.crossed.push(again);

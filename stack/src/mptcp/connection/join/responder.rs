@@ -7,6 +7,7 @@ use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::key::JoinHmac;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
@@ -146,7 +147,9 @@ impl Connection {
         };
         let oldest = self.subflows.iter().position(is_half_open);
         let oldest = oldest.ok_or(refusal)?;
-        self.subflows[oldest].tcb.close_at_once();
+        let subflow = &mut self.subflows[oldest];
+        subflow.ends_for(SubflowCloseReason::ResetByUs(ResetReason::LackOfResources));
+        subflow.tcb.close_at_once();
         self.subflow_closed(now, oldest);
         self.effects.push_back(Effect::JoinRefused);
         Ok(())

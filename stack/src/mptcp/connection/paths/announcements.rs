@@ -1,6 +1,6 @@
 //! ADD_ADDR and its echo (RFC 6824 §3.4.1, RFC 8684 §3.4.1).
 
-use super::super::Connection;
+use super::super::{Connection, Effect};
 use crate::base::config::Version;
 use crate::base::id::{AddressId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
@@ -54,7 +54,7 @@ impl Connection {
         if self.session().is_none() || self.closed.is_some() || !is_unicast(address) {
             return false;
         }
-        let Some(id) = self.addresses.add(address, port) else {
+        let Some(id) = self.learn_local(address, port) else {
             return false;
         };
         self.announce(now, id);
@@ -74,6 +74,7 @@ impl Connection {
             return;
         }
         self.addresses.set_id_announced(id);
+        self.notes.told.insert(id);
         self.unechoed.retain(|unechoed| unechoed.id != id);
         match version {
             Version::V0 => {
@@ -236,7 +237,15 @@ impl Connection {
         });
         let end = SocketAddr::new(option.address, port);
         let limit = self.config.max_accepted_addresses;
-        match (self.addresses.announce_remote(id, end, limit), version) {
+        let announced = self.addresses.announce_remote(id, end, limit);
+        if matches!(announced, Announced::New | Announced::AnotherPort) {
+            self.effects.push_back(Effect::RemoteAddressAdded {
+                id,
+                address: option.address,
+                port: option.port,
+            });
+        }
+        match (announced, version) {
             (Announced::New, _) => {
                 self.permit_paths_to(end);
                 self.attempts.forget(end);

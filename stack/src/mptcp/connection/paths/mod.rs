@@ -48,10 +48,21 @@ impl Connection {
 
     /// Tells of a local address that may be used for this connection.
     pub fn add_local_address(&mut self, now: Instant, address: IpAddr) {
-        if self.addresses.local_id(address).is_none() && self.addresses.add_local(address).is_some()
-        {
+        if self.addresses.local_id(address).is_none() && self.learn_local(address, None).is_some() {
             self.update_paths_soon(now);
         }
+    }
+
+    /// Our id for an address, or for a port of one; `None` if all ids are taken. One that is new
+    /// is told of.
+    pub(super) fn learn_local(&mut self, address: IpAddr, port: Option<u16>) -> Option<AddressId> {
+        let before = self.addresses.local().len();
+        let id = self.addresses.add(address, port)?;
+        if self.addresses.local().len() > before {
+            self.effects
+                .push_back(Effect::LocalAddressAdded(id, address));
+        }
+        Some(id)
     }
 
     /// The path manager is asked a little later, when more is known. Who was connected to only

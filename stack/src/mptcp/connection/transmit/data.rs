@@ -54,6 +54,7 @@ impl Connection {
             }
             None => self.send.next_chunk(offer)?,
         };
+        self.note_sent(now, picked, &chunk, reinjection);
         if reinjection {
             if let Some(session) = self.protocol.session_mut() {
                 session.multipath = true;

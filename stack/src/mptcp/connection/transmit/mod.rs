@@ -284,6 +284,7 @@ impl Connection {
         interfaces: &impl Interfaces,
     ) -> Transmit {
         let subflow = &mut self.subflows[index];
+        subflow.tcb.traffic.on_packet(outgoing.len, segment_size);
         // RFC 7323 §2.2: the window of a SYN is not scaled.
         let scale = if outgoing.flags.syn {
             0
