@@ -234,7 +234,7 @@ impl Endpoint {
         if !entry.established
             && let Some(listener) = entry.listener
             && completes_handshake(&segment)
-            && self.listeners.is_full(listener, self.config.backlog)
+            && self.listeners.is_full(listener)
         {
             // The peer, or our SYN/ACK that is not answered, will ask again.
             self.stats.accept_overflows += 1;
@@ -309,6 +309,18 @@ impl Endpoint {
             .get(connection)
             .map(|entry| entry.connection.subflow_infos())
             .unwrap_or_default()
+    }
+
+    /// Addresses of an interface, in the order in which it got them.
+    #[must_use]
+    pub fn addresses_of(&self, interface: InterfaceId) -> Vec<IpAddr> {
+        self.interfaces.addresses_of(interface)
+    }
+
+    /// The interface that has an address, if one has.
+    #[must_use]
+    pub fn interface_of(&self, address: IpAddr) -> Option<InterfaceId> {
+        self.interfaces.of(address)
     }
 
     /// Connections that take room here: also those that are half-open, wait to be accepted, or
