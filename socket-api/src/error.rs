@@ -60,8 +60,8 @@ impl StackError for ConnectError {
 impl StackError for ListenError {
     fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::AddressInUse(_) => io::ErrorKind::AddrInUse,
-            Self::InvalidPort => io::ErrorKind::InvalidInput,
+            // EADDRINUSE also where `bind` finds no ephemeral port.
+            Self::AddressInUse(_) | Self::NoFreePort(_) => io::ErrorKind::AddrInUse,
             _ => io::ErrorKind::Other,
         }
     }

@@ -21,7 +21,7 @@
 //! }
 //! let stack = stack.start()?;
 //!
-//! let mut stream = stack.connect("10.0.0.1:7".parse().unwrap()).await?;
+//! let mut stream = stack.connect("10.0.0.1:7").await?;
 //! stream.write_all(b"hello").await?;
 //! let mut answer = [0; 5];
 //! stream.read_exact(&mut answer).await?;
@@ -32,7 +32,10 @@
 //! | module | owns |
 //! |---|---|
 //! | `stack` | starting a stack, connecting, listening |
-//! | `stream`, `split`, `listener` | the sockets |
+//! | `socket` | a socket before it is connected or listens |
+//! | `stream`, `readiness`, `options`, `split`, `listener` | the sockets |
+//! | [`blocking`] | the same for programs without async |
+//! | `address`, `connect` | names, and the first of several addresses that answers |
 //! | `connection` | what the faces of one connection have in common |
 //! | `shared` | the endpoint behind its lock, and who waits for what |
 //! | `driver` | the task between devices and endpoint |
@@ -40,6 +43,9 @@
 //! | `netlink` | the operating system's links, addresses, routes |
 //! | `error` | the stack's errors as `io::Error`s |
 
+mod address;
+pub mod blocking;
+mod connect;
 mod connection;
 pub mod device;
 mod driver;
@@ -49,26 +55,31 @@ mod listener;
 #[path = "../tests/common/namespace.rs"]
 mod namespace;
 mod netlink;
+mod options;
+mod readiness;
 mod shared;
+mod socket;
 mod split;
 mod stack;
 mod stream;
 #[cfg(test)]
 mod testing;
 
+pub use address::ToAddresses;
 pub use device::{Device, LinkSwitch, MemoryDevice, TunDevice};
-pub use listener::MptcpListener;
+pub use listener::{Incoming, MptcpListener};
 pub use netlink::Network;
-pub use split::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+pub use socket::MptcpSocket;
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stack::{Stack, StackBuilder};
 pub use stream::MptcpStream;
 pub use umptcp_stack::{
     AbortError, AcceptVersions, AddressError, AddressId, BlackHole, ChecksumPolicy, CloseReason,
     CongestionAlgorithm, ConnectError, ConnectionConfig, ConnectionId, ConnectionInfo,
     ConnectionProtocol, EcnPolicy, EndpointConfig, EndpointStats, FailedJoinLimits,
-    FastcloseMethod, InterfaceId, JoinPorts, ListenError, MpTcpRst, MptcpCounter, MptcpCounters,
-    NetworkError, OtherVersion, PeerKnowledge, PeerVersions, ReadError, ResetReason, SubflowError,
-    SubflowId, SubflowInfo, SynCookies, Transmit, Version, WriteError,
+    FastcloseMethod, InterfaceId, JoinPorts, Keepalive, ListenError, MpTcpRst, MptcpCounter,
+    MptcpCounters, NetworkError, OtherVersion, PeerKnowledge, PeerVersions, ReadError, ResetReason,
+    SubflowError, SubflowId, SubflowInfo, SynCookies, Transmit, Version, WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

@@ -20,6 +20,8 @@ pub(crate) struct ConnectionState {
     pub(crate) established: bool,
     pub(crate) flushed: bool,
     pub(crate) closed: Option<CloseReason>,
+    /// The application has asked for the error that this is, and was told.
+    pub(crate) error_taken: bool,
     /// Further subflows that were established, and whether they still are.
     pub(crate) subflows: Vec<(SubflowId, bool)>,
     pub(crate) readers: WakerSet,

@@ -352,7 +352,8 @@ pub enum SynCookies {
 /// Settings of the whole endpoint.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
-    /// Established connections of one listener that wait to be accepted. While there are so many,
+    /// Established connections of one listener that wait to be accepted, unless
+    /// [`Endpoint::set_backlog`](crate::Endpoint::set_backlog) says otherwise. While there are so many,
     /// its SYNs are dropped, and handshakes under way are not completed: the peer repeats itself.
     pub backlog: usize,
     /// Half-open connections of one listener: a SYN was answered, the third packet is awaited.

@@ -88,9 +88,9 @@ pub enum ListenError {
     /// Somebody listens there.
     #[error("{0} is in use")]
     AddressInUse(SocketAddr),
-    /// Port 0.
-    #[error("listening needs a port other than 0")]
-    InvalidPort,
+    /// Port 0, and somebody listens at every ephemeral port of this address.
+    #[error("no free port to listen at {0}")]
+    NoFreePort(IpAddr),
 }
 
 /// Why a read gave nothing.

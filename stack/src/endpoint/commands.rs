@@ -25,18 +25,41 @@ pub(super) struct LocalEnd {
 }
 
 impl Endpoint {
-    /// Accepts connections to `local`; an unspecified address stands for every local one.
+    /// Accepts connections to `local`; an unspecified address stands for every local one, and
+    /// port 0 for a free one, which [`Self::listener_address`] tells.
     ///
     /// # Errors
-    /// Somebody listens there already, or the port is 0.
+    /// Somebody listens there already, or at every ephemeral port.
     pub fn listen(
         &mut self,
         local: SocketAddr,
         config: ConnectionConfig,
     ) -> Result<ListenerId, ListenError> {
-        let listener = self.listeners.add(local, config)?;
+        let mut local = local;
+        if local.port() == 0 {
+            let start = self.rng.next_u32();
+            let range = self.config.ephemeral_ports;
+            let port = self.listeners.free_port(local.ip(), range, start);
+            local.set_port(port.ok_or(ListenError::NoFreePort(local.ip()))?);
+        }
+        let listener = self.listeners.add(local, config, self.config.backlog)?;
         self.events.push_back(Event::ListenerOpened(listener));
         Ok(listener)
+    }
+
+    /// Where a listener listens; `None` if there is no such listener.
+    #[must_use]
+    pub fn listener_address(&self, listener: ListenerId) -> Option<SocketAddr> {
+        self.listeners.get(listener).map(|listener| listener.local)
+    }
+
+    /// Changes how many established connections of a listener may wait to be accepted: see
+    /// [`EndpointConfig::backlog`](crate::EndpointConfig::backlog). 0 counts as 1; those that wait
+    /// already stay. A listener that does not exist is ignored.
+    pub fn set_backlog(&mut self, listener: ListenerId, backlog: usize) {
+        if let Some(listener) = self.listeners.get_mut(listener) {
+            listener.set_backlog(backlog);
+        }
     }
 
     /// Stops listening; connections not accepted yet are reset.
@@ -171,6 +194,25 @@ impl Endpoint {
         let read = entry.connection.read(buffer)?;
         self.after(now, connection);
         Ok(read)
+    }
+
+    /// How much a write could take now; more than 0, unless it is an error.
+    ///
+    /// # Errors
+    /// A write would take nothing: see [`WriteError`].
+    pub fn writable(&mut self, connection: ConnectionId) -> Result<usize, WriteError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(WriteError::UnknownConnection)?;
+        entry.connection.writable()
+    }
+
+    /// The application reads no more: what waits to be read and what still comes is dropped and
+    /// acknowledged, and reads find the end of the stream. The peer is not told. A connection that
+    /// does not exist is ignored.
+    pub fn shutdown_read(&mut self, now: Instant, connection: ConnectionId) {
+        self.change(now, connection, Connection::shutdown_read);
     }
 
     /// Reads up to `max` bytes without a copy; `None` is the end of the stream.

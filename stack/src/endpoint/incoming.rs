@@ -67,7 +67,7 @@ impl Endpoint {
         let Some(listener) = self.listeners.get(listener_id) else {
             return;
         };
-        if listener.queue.len() >= self.config.backlog {
+        if listener.is_full() {
             // The application does not keep up: a connection more would only wait, and its peer
             // tries again. A cookie is no help either, as its acknowledgment finds no room.
             self.stats.syns_dropped += 1;

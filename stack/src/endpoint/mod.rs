@@ -194,7 +194,7 @@ impl Endpoint {
         if !entry.established
             && let Some(listener) = entry.listener
             && completes_handshake(&segment)
-            && self.listeners.is_full(listener, self.config.backlog)
+            && self.listeners.is_full(listener)
         {
             // The peer, or our SYN/ACK that is not answered, will ask again.
             self.stats.accept_overflows += 1;
@@ -252,6 +252,12 @@ impl Endpoint {
     /// The next event, if any.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// The interface that has an address, if one has.
+    #[must_use]
+    pub fn interface_of(&self, address: IpAddr) -> Option<InterfaceId> {
+        self.interfaces.of(address)
     }
 
     /// Connections that take room here: also those that are half-open, wait to be accepted, or

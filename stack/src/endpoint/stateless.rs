@@ -127,7 +127,7 @@ impl Endpoint {
         else {
             return Third::Stray;
         };
-        let full = listener.queue.len() >= self.config.backlog;
+        let full = listener.is_full();
         let config = listener.config.clone();
         let context = CookieContext::new(now, segment.tuple, segment.seq - 1);
         let echo = segment.options.timestamps.map(|timestamps| timestamps.echo);

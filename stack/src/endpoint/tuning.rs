@@ -1,13 +1,20 @@
 //! Settings that an application may change on a connection that lives.
 
 use super::Endpoint;
-use crate::base::config::Keepalive;
+use crate::base::config::{ConnectionConfig, Keepalive};
 use crate::base::error::SubflowError;
 use crate::base::id::{ConnectionId, SubflowId};
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::connection::Connection;
 
 impl Endpoint {
+    /// The settings of a connection, with what was changed since; `None` if there is none.
+    #[must_use]
+    pub fn connection_config(&self, connection: ConnectionId) -> Option<&ConnectionConfig> {
+        let entry = self.connections.get(connection)?;
+        Some(entry.connection.config())
+    }
+
     /// Sends small writes at once, or lets them wait while earlier ones are not acknowledged
     /// (RFC 9293 §3.7.4). A connection that does not exist is ignored.
     pub fn set_nodelay(&mut self, now: Instant, connection: ConnectionId, nodelay: bool) {

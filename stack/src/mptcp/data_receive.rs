@@ -221,6 +221,21 @@ impl DataReceive {
         filled
     }
 
+    /// As [`Self::read`], but leaves what it reads.
+    #[must_use]
+    pub fn peek(&self, buffer: &mut [u8]) -> usize {
+        let mut filled = 0;
+        for chunk in &self.queue {
+            let take = chunk.len().min(buffer.len() - filled);
+            buffer[filled..filled + take].copy_from_slice(&chunk[..take]);
+            filled += take;
+            if filled == buffer.len() {
+                break;
+            }
+        }
+        filled
+    }
+
     /// Bytes that may wait to be read now.
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -268,20 +283,6 @@ impl DataReceive {
             u64::MAX
         };
         self.fin.unwrap_or(u64::MAX).min(window)
-    }
-
-    /// Copies what [`Self::read`] would give next, which stays; returns how much.
-    pub fn peek(&self, buffer: &mut [u8]) -> usize {
-        let mut filled = 0;
-        for piece in &self.queue {
-            let take = piece.len().min(buffer.len() - filled);
-            buffer[filled..filled + take].copy_from_slice(&piece[..take]);
-            filled += take;
-            if filled == buffer.len() {
-                break;
-            }
-        }
-        filled
     }
 
     /// Drops everything that waits.
@@ -335,6 +336,23 @@ mod tests {
         let mut buffer = [0; 20];
         assert_eq!(receive.read(&mut buffer), 10);
         assert_eq!(&buffer[..10], b"helloworld");
+    }
+
+    #[test]
+    fn what_is_peeked_at_stays() {
+        let mut receive = receiver(1000);
+        let mut buffer = [0; 8];
+        assert_eq!(receive.peek(&mut buffer), 0);
+        receive.insert(at(0), Bytes::from_static(b"hello "));
+        receive.insert(at(6), Bytes::from_static(b"world"));
+        for _ in 0..2 {
+            assert_eq!(receive.peek(&mut buffer), 8);
+            assert_eq!(&buffer, b"hello wo");
+        }
+        assert_eq!(receive.read(&mut buffer[..5]), 5);
+        assert_eq!(receive.peek(&mut buffer), 6);
+        assert_eq!(&buffer[..6], b" world");
+        assert_eq!(receive.readable(), 6);
     }
 
     #[test]

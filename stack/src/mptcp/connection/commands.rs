@@ -67,6 +67,29 @@ impl Connection {
         self.check_writable(false) != Err(WriteError::Blocked)
     }
 
+    /// How much a write could take now, which is more than nothing.
+    pub fn writable(&mut self) -> Result<usize, WriteError> {
+        self.check_writable(false)?;
+        Ok(self.send.room())
+    }
+
+    /// The application reads no more.
+    pub fn shutdown_read(&mut self) {
+        self.read_shut_down = true;
+        // Also a reader that waits: it has come to the end.
+        self.wake_reader();
+    }
+
+    /// Drops what nobody will read. It counts as read, so that the window stays open; but what
+    /// comes once the application has let go of the connection ends it, as ever.
+    pub(super) fn drop_unwanted(&mut self) {
+        if !self.read_shut_down || self.released {
+            return;
+        }
+        while self.receive.read_chunk(usize::MAX).is_some() {}
+        self.announce_window_if_useful();
+    }
+
     /// Reads up to `max` bytes as they lie; `None` is the end of the stream.
     pub fn read_chunk(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
         match self.receive.read_chunk(max) {
@@ -87,7 +110,9 @@ impl Connection {
             return Ok(());
         }
         match self.closed {
+            Some(CloseReason::Finished) if self.read_shut_down => Ok(()),
             Some(reason) => Err(ReadError::Closed(reason)),
+            None if self.read_shut_down => Ok(()),
             None => {
                 self.reader_waits = true;
                 Err(ReadError::Blocked)

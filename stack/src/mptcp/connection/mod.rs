@@ -257,6 +257,8 @@ pub struct Connection {
     effects: VecDeque<Effect>,
     reader_waits: bool,
     writer_waits: bool,
+    /// The application reads no more: what comes is dropped.
+    read_shut_down: bool,
     /// Times that a subflow could have taken more than the send buffer held.
     send_buffer_limited: u64,
     /// Every subflow is gone, and a new one may revive the connection.
@@ -375,6 +377,7 @@ impl Connection {
             effects: VecDeque::new(),
             reader_waits: true,
             writer_waits: false,
+            read_shut_down: false,
             send_buffer_limited: 0,
             is_bereft: false,
             fastclose: Fastclose::None,
@@ -500,6 +503,7 @@ impl Connection {
 
     /// The application's reader has something new to look at.
     fn wake_reader(&mut self) {
+        self.drop_unwanted();
         if core::mem::take(&mut self.reader_waits) {
             self.effects.push_back(Effect::Readable);
         }

@@ -3,6 +3,17 @@
 //! The module owns the translation of the endpoint's commands into polling: what would block
 //! registers the task, what failed becomes an `io::Error`. Its lifetime is the connection's in the
 //! application: dropping it releases the connection.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | beginning, reading, writing, subflows, waiting |
+//! | `readiness` | operations that never wait, and waiting for when they can |
+//! | `options` | settings, and errors to be told |
+
+mod options;
+mod readiness;
+
+pub(crate) use readiness::without_state;
 
 use crate::error::StackError;
 use crate::shared::{ConnectionState, Handle, State, WakerSet};
@@ -11,7 +22,6 @@ use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::task::coop;
 use umptcp_stack::{
     CloseReason, ConnectionConfig, ConnectionId, ConnectionInfo, Endpoint, Instant, SubflowId,
@@ -113,28 +123,13 @@ impl Connection {
         })
     }
 
-    /// Writes the slices one after the other until one does not fit.
     pub(crate) fn poll_write_vectored(
         &self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.poll_operation(cx, writers, |endpoint, now, id| {
-            let mut total = 0;
-            for slice in slices.iter().filter(|slice| !slice.is_empty()) {
-                match endpoint.write(now, id, slice) {
-                    Ok(written) => {
-                        total += written;
-                        if written < slice.len() {
-                            break;
-                        }
-                    }
-                    // The next call meets the error again; what was taken must be told first.
-                    Err(_) if total > 0 => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(total)
+            readiness::write_vectored(endpoint, now, id, slices)
         })
     }
 
@@ -165,11 +160,6 @@ impl Connection {
             // The only error is that the connection is gone already.
             let _ = state.endpoint.abort(now, self.id);
         });
-    }
-
-    pub(crate) fn set_linger(&self, linger: Option<Duration>) {
-        self.handle
-            .command(|state, now| state.endpoint.set_linger(now, self.id, linger));
     }
 
     pub(crate) fn open_subflow(
