@@ -28,7 +28,7 @@ pub mod wire;
 pub use base::config::{
     AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy,
     EndpointConfig, FailedJoinLimits, FastcloseMethod, InterfaceConfig, JoinPorts, Keepalive,
-    OtherVersion, SynCookies, Version,
+    OtherVersion, SynCookies, SynOptions, Version, WindowScale,
 };
 pub use base::error::{
     AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError, ReadError,

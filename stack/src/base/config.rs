@@ -179,6 +179,39 @@ impl CongestionAlgorithm {
     }
 }
 
+/// The window scale that our SYNs offer (RFC 7323 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WindowScale {
+    /// Offer none: no window is larger than 65,535 bytes, in either direction.
+    Off,
+    /// The smallest shift with which the whole receive buffer can be announced.
+    #[default]
+    ForBuffer,
+    /// This shift, at most 14 (RFC 7323 §2.3).
+    Fixed(u8),
+}
+
+/// What the SYNs of a subflow offer beside their MSS; what is not offered is not accepted either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SynOptions {
+    /// Timestamps (RFC 7323 §3).
+    pub timestamps: bool,
+    /// Selective acknowledgments (RFC 2018 §2).
+    pub sack: bool,
+    /// Window scaling.
+    pub window_scale: WindowScale,
+}
+
+impl Default for SynOptions {
+    fn default() -> Self {
+        Self {
+            timestamps: true,
+            sack: true,
+            window_scale: WindowScale::ForBuffer,
+        }
+    }
+}
+
 /// When an idle subflow is probed, and when it counts as dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
@@ -249,6 +282,11 @@ pub struct ConnectionConfig {
     pub syn_tries_with_mptcp: u32,
     /// Explicit congestion notification on every subflow.
     pub ecn: EcnPolicy,
+    /// What the SYNs of its subflows offer.
+    pub syn_options: SynOptions,
+    /// The retransmission timeout of a subflow whose round-trip time is not known yet
+    /// (RFC 6298 §2.1).
+    pub initial_rto: Duration,
     /// Spread each window over its round trip instead of sending it in one burst.
     pub pacing: bool,
     /// Probe subflows that are idle (RFC 9293 §3.8.4: off unless the application asks for it).
@@ -311,6 +349,9 @@ impl Default for ConnectionConfig {
             add_addr_timeout: Duration::from_secs(120),
             syn_tries_with_mptcp: 3,
             ecn: EcnPolicy::Accept,
+            syn_options: SynOptions::default(),
+            // RFC 6298 §2.1.
+            initial_rto: Duration::from_secs(1),
             pacing: true,
             keepalive: None,
             // RFC 9293 §3.8.3: R2 is at least 100 seconds,
@@ -375,6 +416,13 @@ pub struct EndpointConfig {
     pub peer_memory_lifetime: Duration,
     /// Peers of which something is remembered, at most.
     pub max_remembered_peers: usize,
+    /// Every initial sequence number. **Only for tests**: whoever can guess it can forge segments
+    /// (RFC 6528 §1).
+    pub fixed_isn: Option<u32>,
+    /// The keys of the next connections, in this order; after that they are random again. One that
+    /// is 0 or whose token is in use is passed over, and SYN cookies use none. **Only for tests**:
+    /// whoever knows a key can join the connection.
+    pub fixed_keys: Vec<u64>,
 }
 
 impl Default for EndpointConfig {
@@ -395,6 +443,8 @@ impl Default for EndpointConfig {
             peer_memory_lifetime: Duration::from_secs(60 * 60),
             // About half a megabyte.
             max_remembered_peers: 4096,
+            fixed_isn: None,
+            fixed_keys: Vec::new(),
         }
     }
 }

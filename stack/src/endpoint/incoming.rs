@@ -18,7 +18,7 @@ use crate::wire::mptcp_option::{Key, MpTcpRst};
 use crate::wire::packet::{Segment, Transmit};
 
 /// Attempts at a key whose token is not in use; Linux makes four.
-const KEY_TRIES: u32 = 8;
+const KEY_TRIES: usize = 8;
 /// Packets of no connection that wait to be sent; more are dropped, as on a full device.
 const MAX_REPLIES: usize = 4096;
 
@@ -142,8 +142,11 @@ impl Endpoint {
 
     /// A key whose token no connection uses (RFC 6824 §3.1); `None` gives up MPTCP.
     pub(super) fn new_key(&mut self, version: Version) -> Option<HostKey> {
-        let key = (0..KEY_TRIES).find_map(|_| {
-            let key = HostKey::new(version, Key(self.rng.next_u64()));
+        let tries = KEY_TRIES + self.fixed_keys.len();
+        let key = (0..tries).find_map(|_| {
+            let fixed = self.fixed_keys.pop_front();
+            let key = fixed.unwrap_or_else(|| self.rng.next_u64());
+            let key = HostKey::new(version, Key(key));
             self.is_free_key(&key).then_some(key)
         });
         if key.is_none() {

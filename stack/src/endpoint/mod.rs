@@ -57,7 +57,7 @@ use crate::base::stats::EndpointStats;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Effect, Interfaces as _, SegmentAnswer};
 use crate::mptcp::info::ConnectionProtocol;
-use crate::tcp::handshake::window_scale_for;
+use crate::tcp::handshake::offered_scale;
 use crate::tcp::tcb::TcbConfig;
 use crate::wire::packet::{FourTuple, ParseError, ReceivedPacket, Segment, Transmit, parse};
 use connections::Connections;
@@ -91,6 +91,8 @@ pub use peer_memory::{BlackHole, PeerKnowledge, PeerVersions};
 pub struct Endpoint {
     config: EndpointConfig,
     rng: SeededRng,
+    /// Keys that tests want; the next one first.
+    fixed_keys: VecDeque<u64>,
     isn: IsnGenerator,
     ports: PortSelector,
     cookies: Cookies,
@@ -115,12 +117,13 @@ impl Endpoint {
     pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
         let mut rng = SeededRng::new(seed);
         Self {
-            isn: IsnGenerator::new(&mut rng),
+            isn: IsnGenerator::new(&mut rng, config.fixed_isn),
             ports: PortSelector::new(&mut rng, config.ephemeral_ports),
             demux: Demux::new(&mut rng, config.ephemeral_ports),
             cookies: Cookies::new(&mut rng),
             failed_joins: FailedJoins::new(config.failed_joins),
             peers: PeerMemory::new(&config),
+            fixed_keys: config.fixed_keys.iter().copied().collect(),
             config,
             rng,
             interfaces: InterfaceTable::default(),
@@ -472,7 +475,9 @@ impl Endpoint {
                 |snd_nxt| self.isn.isn_after(now, tuple, snd_nxt),
             ),
             local_mss: mtu.saturating_sub(headers),
-            rcv_scale: window_scale_for(config.receive_buffer),
+            rcv_scale: offered_scale(config.syn_options.window_scale, config.receive_buffer),
+            syn_options: config.syn_options,
+            initial_rto: config.initial_rto,
             timestamp_offset: self.isn.timestamp_offset(tuple),
             ecn: config.ecn,
             pacing: config.pacing,

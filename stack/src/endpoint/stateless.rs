@@ -11,7 +11,7 @@ use super::Endpoint;
 
 use super::syn_cookie::{CookieContext, KeyFacts, LIFETIME, SynFacts, TimestampFacts};
 
-use crate::base::config::{ConnectionConfig, EcnPolicy, SynCookies, Version};
+use crate::base::config::{ConnectionConfig, SynCookies, Version, WindowScale};
 use crate::base::id::{InterfaceId, ListenerId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
@@ -66,7 +66,7 @@ impl Endpoint {
             self.counters.count(MptcpCounter::MpFallbackTokenInit);
         }
         let version = answer.as_ref().map(|answer| answer.version);
-        let facts = facts_of(syn, version, config.ecn);
+        let facts = facts_of(syn, version, config);
         let mut tcb = self.tcb_config(now, &syn.tuple, home, config, None);
         tcb.iss = self.cookies.seal(&context, &facts);
         let syn_ack = SynAck {
@@ -279,19 +279,26 @@ impl SynAck<'_> {
 }
 
 /// What the cookie keeps of a SYN.
-fn facts_of(syn: &Segment, answered: Option<Version>, ecn: EcnPolicy) -> SynFacts {
+fn facts_of(syn: &Segment, answered: Option<Version>, config: &ConnectionConfig) -> SynFacts {
     let options = &syn.options;
+    let ours = config.syn_options;
+    let scale = options
+        .window_scale
+        .filter(|_| ours.window_scale != WindowScale::Off);
     let mss = options
         .mss
         .unwrap_or_else(|| default_mss(syn.tuple.remote.is_ipv6()));
     SynFacts {
         mss: SynFacts::keepable_mss(mss),
         answered,
-        timestamp: options.timestamps.map(|_| TimestampFacts {
-            window_scale: options.window_scale.map(|shift| shift.min(MAX_SHIFT)),
-            sack: options.sack_permitted,
-            ecn: Ecn::accepts(ecn, syn.flags),
-        }),
+        timestamp: options
+            .timestamps
+            .filter(|_| ours.timestamps)
+            .map(|_| TimestampFacts {
+                window_scale: scale.map(|shift| shift.min(MAX_SHIFT)),
+                sack: options.sack_permitted && ours.sack,
+                ecn: Ecn::accepts(config.ecn, syn.flags),
+            }),
     }
 }
 

@@ -17,7 +17,7 @@ use super::statistics::Traffic;
 use super::tail_loss::TailLoss;
 use super::timers::{Timer, Timers};
 use super::timestamps::{TimestampState, timestamp_clock};
-use crate::base::config::{CongestionAlgorithm, EcnPolicy};
+use crate::base::config::{CongestionAlgorithm, EcnPolicy, SynOptions, WindowScale};
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::assembler::Assembler;
@@ -43,8 +43,12 @@ pub struct TcbConfig {
     pub iss: SeqNum,
     /// The MSS we announce: interface MTU less IP and TCP headers (RFC 9293 §3.7.1).
     pub local_mss: u16,
-    /// The window scale shift we offer.
+    /// The window scale shift we offer, if `syn_options` says that we do.
     pub rcv_scale: u8,
+    /// What our SYN offers.
+    pub syn_options: SynOptions,
+    /// The retransmission timeout before there is a round-trip time.
+    pub initial_rto: Duration,
     /// Start of the timestamp clock.
     pub timestamp_offset: u32,
     /// Explicit congestion notification.
@@ -64,6 +68,14 @@ pub struct TcbConfig {
     pub seed: u64,
 }
 
+impl TcbConfig {
+    /// Our SYN offers window scaling.
+    #[must_use]
+    pub fn scales(&self) -> bool {
+        self.syn_options.window_scale != WindowScale::Off
+    }
+}
+
 #[cfg(test)]
 impl TcbConfig {
     /// Settings as most tests have them: an Ethernet MTU and nothing scaled.
@@ -72,6 +84,8 @@ impl TcbConfig {
             iss,
             local_mss: 1460,
             rcv_scale: 0,
+            syn_options: SynOptions::default(),
+            initial_rto: Duration::from_secs(1),
             timestamp_offset: 0,
             congestion: CongestionAlgorithm::default(),
             ecn: EcnPolicy::Accept,

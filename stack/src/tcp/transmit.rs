@@ -240,7 +240,7 @@ impl Tcb {
     /// The timestamps of a segment sent now, where negotiated; a SYN always offers them.
     #[must_use]
     pub fn timestamps(&self, now: Instant, syn: bool) -> Option<Timestamps> {
-        let offer = syn && self.state == TcpState::SynSent;
+        let offer = syn && self.state == TcpState::SynSent && self.config.syn_options.timestamps;
         (offer || self.negotiated.timestamps).then(|| Timestamps {
             value: self.timestamp(now),
             echo: self.timestamps.recent,
