@@ -174,12 +174,18 @@ mod tests {
     #[test]
     fn levels_are_told_as_long_as_they_last() {
         let mut set = set(IN);
-        let news = Some(Wanted { events: IN, data: 5 });
+        let news = Some(Wanted {
+            events: IN,
+            data: 5,
+        });
         assert_eq!(set.tell(HANDLE, ready(OUT, 0)), None);
         assert_eq!(set.tell(HANDLE, ready(IN | OUT, 1)), news);
         assert_eq!(set.tell(HANDLE, ready(IN | OUT, 1)), news);
         let hung_up = ready(EPOLLHUP.cast_unsigned(), 0);
-        assert!(set.tell(HANDLE, hung_up).is_some(), "nobody has to ask for it");
+        assert!(
+            set.tell(HANDLE, hung_up).is_some(),
+            "nobody has to ask for it"
+        );
     }
 
     #[test]
@@ -197,14 +203,24 @@ mod tests {
         let mut set = set(IN | ONCE);
         assert!(set.tell(HANDLE, ready(IN, 1)).is_some());
         assert!(set.tell(HANDLE, ready(IN, 2)).is_none());
-        set.modify(HANDLE, Wanted { events: IN, data: 6 }).unwrap();
+        set.modify(
+            HANDLE,
+            Wanted {
+                events: IN,
+                data: 6,
+            },
+        )
+        .unwrap();
         assert!(set.tell(HANDLE, ready(IN, 2)).is_some());
     }
 
     #[test]
     fn a_descriptor_is_in_a_set_once() {
         let mut set = set(IN);
-        let wanted = Wanted { events: IN, data: 0 };
+        let wanted = Wanted {
+            events: IN,
+            data: 0,
+        };
         assert_eq!(set.add(HANDLE, wanted), Err(Errno::EEXIST));
         let other = Handle {
             serial: 2,

@@ -17,19 +17,18 @@
 use crate::calls::{Control, Polled, Request, Timeout};
 use crate::epoll::Wanted;
 use crate::host::Host;
-use crate::interface::{Interface, Micros, User};
 use crate::hosts;
+use crate::interface::{Interface, Micros, User};
 use crate::memory::{self, CallerMemory, Pieces};
 use bytes::Bytes;
 use libc::{
-    c_char, c_int, c_long, c_longlong, c_uint, c_ulong, c_void, epoll_event, iovec, loff_t,
-    msghdr, nfds_t, pollfd, size_t, sockaddr, socklen_t, ssize_t, timeval,
+    c_char, c_int, c_long, c_longlong, c_uint, c_ulong, c_void, epoll_event, iovec, loff_t, msghdr,
+    nfds_t, pollfd, size_t, sockaddr, socklen_t, ssize_t, timeval,
 };
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use umptcp::bsd::{Errno, ReceiveFlags, SendFlags};
-
 
 /// Makes a host as `flags` want it, and fills the table with its functions.
 ///
@@ -49,7 +48,9 @@ pub unsafe extern "C" fn packetdrill_interface_init(
         } else {
             // SAFETY: a string of C by the caller's promise.
             let flags = unsafe { CStr::from_ptr(flags) };
-            flags.to_str().map_err(|_| "so_flags are no UTF-8".to_owned())?
+            flags
+                .to_str()
+                .map_err(|_| "so_flags are no UTF-8".to_owned())?
         };
         hosts::start(flags)
     });
@@ -209,7 +210,8 @@ unsafe fn receive(
     }
     // SAFETY: the caller's promise.
     let buffer = unsafe { memory::bytes_mut(buffer.cast(), len) };
-    host.receive(fd, host.checked(fd, buffer)?, flags).map(count)
+    host.receive(fd, host.checked(fd, buffer)?, flags)
+        .map(count)
 }
 
 pub(crate) unsafe extern "C" fn recv(
@@ -220,7 +222,9 @@ pub(crate) unsafe extern "C" fn recv(
     flags: c_int,
 ) -> ssize_t {
     // SAFETY: as C has it.
-    call(user, |host| unsafe { receive(host, fd, buffer, len, flags) })
+    call(user, |host| unsafe {
+        receive(host, fd, buffer, len, flags)
+    })
 }
 
 pub(crate) unsafe extern "C" fn recvfrom(

@@ -193,7 +193,7 @@ impl Host {
             guard = if guard.state.clock.is_virtual() {
                 self.step(guard, Some(until))
             } else {
-                self.listen(guard, Some(until.saturating_duration_since(now)))
+                self.hear(guard, Some(until.saturating_duration_since(now)))
             };
         }
     }
@@ -252,7 +252,7 @@ impl Host {
         if !guard.state.clock.is_virtual() {
             let now = guard.state.clock.now();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
-            return Ok(self.listen(guard, left));
+            return Ok(self.hear(guard, left));
         }
         // Others may be on their way here: time waits for them.
         let next = guard.waiting.next(guard.state.next_deadline());
@@ -260,20 +260,20 @@ impl Host {
         let gives_up = !next.is_some_and(within);
         let quiet = guard.waiting.quiet(patience, gives_up);
         let (before, calls) = (guard.waiting.generation(), guard.waiting.calls());
-        guard = self.listen(guard, Some(quiet));
+        guard = self.hear(guard, Some(quiet));
         if guard.waiting.generation() != before || guard.waiting.calls() != calls || guard.stopped {
             return Ok(guard);
         }
         match patience {
             // No packet comes out within the time that is left: it need not pass.
             Patience::Driver if gives_up => Err(guard),
-            Patience::Call if gives_up && deadline.is_none() => Ok(self.listen(guard, None)),
+            Patience::Call if gives_up && deadline.is_none() => Ok(self.hear(guard, None)),
             Patience::Driver | Patience::Call => Ok(self.step(guard, deadline)),
         }
     }
 
     /// Waits for the bell.
-    fn listen<'a>(&'a self, guard: Guard<'a>, most: Option<Duration>) -> Guard<'a> {
+    fn hear<'a>(&'a self, guard: Guard<'a>, most: Option<Duration>) -> Guard<'a> {
         match most {
             None => self
                 .bell
@@ -290,7 +290,7 @@ impl Host {
     /// seen the present.
     fn step<'a>(&'a self, mut guard: Guard<'a>, limit: Option<Instant>) -> Guard<'a> {
         while let Some(time) = guard.waiting.time_for_others() {
-            guard = self.listen(guard, Some(time));
+            guard = self.hear(guard, Some(time));
             if guard.stopped {
                 return guard;
             }
@@ -333,9 +333,6 @@ fn run_timers(host: &Weak<Host>) {
         let now = guard.state.clock.now();
         let next = guard.state.next_deadline();
         let left = next.map(|next| next.saturating_duration_since(now));
-        drop(host.listen(guard, left));
+        drop(host.hear(guard, left));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -164,7 +164,10 @@ mod tests {
         assert_eq!(pipes.read(pipe, &mut buffer), Ok(4));
         assert_eq!(&buffer, b"abcd");
         pipes.close(pipe, End::Writing);
-        assert_eq!(pipes.poll_bits(pipe, End::Reading), POLLIN | POLLRDNORM | POLLHUP);
+        assert_eq!(
+            pipes.poll_bits(pipe, End::Reading),
+            POLLIN | POLLRDNORM | POLLHUP
+        );
         assert_eq!(pipes.read(pipe, &mut buffer), Ok(2));
         assert_eq!(pipes.read(pipe, &mut buffer), Ok(0));
     }

@@ -71,12 +71,10 @@ impl State {
                 .announce_address(now, None, announced.address, announced.port)
                 .map_err(|_| Errno::EADDRNOTAVAIL)?;
         }
-        let system = System {
-            defaults: settings.connection.clone(),
-            // Scripts bind whatever port they like.
-            privileged: true,
-            ..System::default()
-        };
+        let mut system = System::default();
+        system.defaults = settings.connection.clone();
+        // Scripts bind whatever port they like.
+        system.privileged = true;
         Ok(Self {
             endpoint,
             system,
@@ -224,9 +222,7 @@ fn seed(wanted: Option<u64>) -> Result<[u8; 32], Errno> {
     let mut seed = [0; 32];
     match wanted {
         Some(number) => seed[..8].copy_from_slice(&number.to_le_bytes()),
-        None => SysRng
-            .try_fill_bytes(&mut seed)
-            .map_err(|_| Errno::EIO)?,
+        None => SysRng.try_fill_bytes(&mut seed).map_err(|_| Errno::EIO)?,
     }
     Ok(seed)
 }

@@ -27,7 +27,7 @@ const LOOK_TIME: Duration = Duration::from_millis(100);
 
 /// What kind of call waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub(crate) enum Patience {
     /// `netdev_receive`.
     Driver,
     /// Any other.
@@ -36,7 +36,7 @@ pub enum Patience {
 
 /// A call that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(u64);
+pub(crate) struct Ticket(u64);
 
 #[derive(Debug)]
 struct Waiter {
@@ -48,7 +48,7 @@ struct Waiter {
 
 /// The books.
 #[derive(Debug)]
-pub struct Waiting {
+pub(crate) struct Waiting {
     waiters: BTreeMap<Ticket, Waiter>,
     next_ticket: u64,
     /// Counts whatever may interest somebody who waits.
@@ -68,7 +68,7 @@ pub struct Waiting {
 impl Waiting {
     /// Nobody waits; the caller drives.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             waiters: BTreeMap::new(),
             next_ticket: 0,
@@ -82,14 +82,14 @@ impl Waiting {
     }
 
     /// The calling thread drives from now on.
-    pub fn become_driver(&mut self) {
+    pub(crate) fn become_driver(&mut self) {
         let thread = thread::current().id();
         self.several |= thread != self.driver;
         self.driver = thread;
     }
 
     /// The calling thread is in a call again; true if it was waited for.
-    pub fn is_back(&mut self) -> bool {
+    pub(crate) fn is_back(&mut self) -> bool {
         let thread = thread::current().id();
         self.several |= thread != self.driver;
         let before = self.woken.len();
@@ -98,36 +98,36 @@ impl Waiting {
     }
 
     /// A call that is no question for the time.
-    pub fn note_call(&mut self) {
+    pub(crate) fn note_call(&mut self) {
         self.calls += 1;
         self.questioner = None;
     }
 
     /// A question for the time; true if the same thread has asked just before.
-    pub fn note_question(&mut self) -> bool {
+    pub(crate) fn note_question(&mut self) -> bool {
         let thread = thread::current().id();
         self.questioner.replace(thread) == Some(thread)
     }
 
     /// Something has changed.
-    pub fn changed(&mut self) {
+    pub(crate) fn changed(&mut self) {
         self.generation += 1;
     }
 
     /// Tells changes apart.
     #[must_use]
-    pub const fn generation(&self) -> u64 {
+    pub(crate) const fn generation(&self) -> u64 {
         self.generation
     }
 
     /// Tells calls apart.
     #[must_use]
-    pub const fn calls(&self) -> u64 {
+    pub(crate) const fn calls(&self) -> u64 {
         self.calls
     }
 
     /// A call begins to wait.
-    pub fn begin(&mut self, deadline: Option<Instant>) -> Ticket {
+    pub(crate) fn begin(&mut self, deadline: Option<Instant>) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         let waiter = Waiter {
@@ -141,7 +141,7 @@ impl Waiting {
     }
 
     /// A call that waits has looked again; true if somebody may have waited for that.
-    pub fn look(&mut self, ticket: Ticket) -> bool {
+    pub(crate) fn look(&mut self, ticket: Ticket) -> bool {
         let generation = self.generation;
         self.waiters
             .get_mut(&ticket)
@@ -149,7 +149,7 @@ impl Waiting {
     }
 
     /// A call waits no longer. In virtual time the present stays for its thread to look at.
-    pub fn end(&mut self, ticket: Ticket, is_virtual: bool) {
+    pub(crate) fn end(&mut self, ticket: Ticket, is_virtual: bool) {
         if let Some(waiter) = self.waiters.remove(&ticket)
             && is_virtual
             && waiter.thread != self.driver
@@ -162,7 +162,7 @@ impl Waiting {
     /// How long nothing must have happened before the calling thread moves time, or gives up
     /// because no packet is to come.
     #[must_use]
-    pub fn quiet(&self, patience: Patience, gives_up: bool) -> Duration {
+    pub(crate) fn quiet(&self, patience: Patience, gives_up: bool) -> Duration {
         match patience {
             Patience::Driver if gives_up => GIVE_UP_QUIET,
             // Who is alone need not wait for anybody.
@@ -174,7 +174,7 @@ impl Waiting {
     }
 
     /// How long to wait for others before time moves; `None` if nobody is waited for.
-    pub fn time_for_others(&mut self) -> Option<Duration> {
+    pub(crate) fn time_for_others(&mut self) -> Option<Duration> {
         let now = Monotonic::now();
         self.woken.retain(|_, (_, until)| *until > now);
         let me = thread::current().id();
@@ -188,7 +188,7 @@ impl Waiting {
 
     /// The next moment at which something happens by itself.
     #[must_use]
-    pub fn next(&self, stack: Option<Instant>) -> Option<Instant> {
+    pub(crate) fn next(&self, stack: Option<Instant>) -> Option<Instant> {
         let waiters = self.waiters.values().filter_map(|waiter| {
             // What the caller itself waits for is its own affair.
             waiter

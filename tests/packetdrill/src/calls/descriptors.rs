@@ -55,7 +55,12 @@ impl Host {
                         Object::Pipe(_, End::Writing) => libc::O_WRONLY,
                         Object::Socket(_) | Object::Epoll(_) => libc::O_RDWR,
                     };
-                    Ok(access | if descriptor.nonblocking { libc::O_NONBLOCK } else { 0 })
+                    Ok(access
+                        | if descriptor.nonblocking {
+                            libc::O_NONBLOCK
+                        } else {
+                            0
+                        })
                 }
                 libc::F_SETFL => {
                     descriptor.nonblocking = argument & libc::O_NONBLOCK != 0;
@@ -142,13 +147,7 @@ impl Host {
     ///
     /// # Errors
     /// `EINVAL` without a pipe; otherwise as reading and writing.
-    pub fn splice(
-        &self,
-        from: i32,
-        to: i32,
-        most: usize,
-        dont_wait: bool,
-    ) -> Result<usize, Errno> {
+    pub fn splice(&self, from: i32, to: i32, most: usize, dont_wait: bool) -> Result<usize, Errno> {
         let (from, to) = (self.handle(from)?, self.handle(to)?);
         self.act(|state| {
             let source = pipe_of(state, from, End::Reading)?;
@@ -167,10 +166,13 @@ impl Host {
 }
 
 fn add_end(state: &mut State, pipe: PipeId, end: End) -> Result<i32, Errno> {
-    state.table.add(Object::Pipe(pipe, end), false).map_err(|(errno, _)| {
-        state.pipes.close(pipe, end);
-        errno
-    })
+    state
+        .table
+        .add(Object::Pipe(pipe, end), false)
+        .map_err(|(errno, _)| {
+            state.pipes.close(pipe, end);
+            errno
+        })
 }
 
 /// The pipe of a descriptor, if it is one.

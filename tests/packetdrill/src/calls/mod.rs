@@ -25,7 +25,7 @@ use crate::host::{Host, Wait};
 use crate::state::State;
 use bytes::Bytes;
 use std::time::Duration;
-use umptcp::bsd::{Errno, Net, Socket};
+use umptcp::bsd::{Errno, Net, NoMemory, Socket};
 
 /// What a call waits for: that it can read, or that it can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,19 +82,28 @@ impl Host {
             if nonblocking || dont_wait {
                 return Ok(Wait::No);
             }
-            let limit = state.table.socket(handle).ok();
-            Ok(Wait::For(
-                limit.and_then(|socket| time_limit(socket, direction)),
-            ))
+            Ok(Wait::For(time_limit(state, handle, direction)))
         })
     }
 }
 
-fn time_limit(socket: &Socket, direction: Direction) -> Option<Duration> {
-    match direction {
-        Direction::Read => socket.receive_timeout(),
-        Direction::Write => socket.send_timeout(),
-    }
+/// What `SO_RCVTIMEO` or `SO_SNDTIMEO` says; zero stands for no limit.
+fn time_limit(state: &mut State, handle: Handle, direction: Direction) -> Option<Duration> {
+    let name = match direction {
+        Direction::Read => libc::SO_RCVTIMEO,
+        Direction::Write => libc::SO_SNDTIMEO,
+    };
+    // A `struct timeval`: seconds and microseconds.
+    let mut value = [0; 16];
+    let asked = with_socket(state, handle, |socket, net| {
+        socket.getsockopt(net, libc::SOL_SOCKET, name, &mut value, &mut NoMemory)
+    });
+    asked.ok()?;
+    let (seconds, micros) = value.split_at(8);
+    let seconds = u64::from_ne_bytes(*seconds.first_chunk()?);
+    let micros = u64::from_ne_bytes(*micros.first_chunk()?);
+    let limit = Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros));
+    (!limit.is_zero()).then_some(limit)
 }
 
 /// Does something with a socket and its stack.

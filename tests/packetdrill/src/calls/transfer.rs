@@ -87,10 +87,12 @@ impl Host {
         match self.stream(handle)? {
             Stream::Socket => self.send(number, data, SendFlags::default()),
             Stream::Pipe(_, End::Reading) => Err(Errno::EBADF),
-            Stream::Pipe(pipe, End::Writing) => self.write_all(handle, data, false, |state, rest| {
-                state.table.get_mut(handle)?;
-                state.pipes.write(pipe, rest)
-            }),
+            Stream::Pipe(pipe, End::Writing) => {
+                self.write_all(handle, data, false, |state, rest| {
+                    state.table.get_mut(handle)?;
+                    state.pipes.write(pipe, rest)
+                })
+            }
         }
     }
 

@@ -1,7 +1,5 @@
 use super::*;
-use umptcp_stack::{
-    AcceptVersions, ChecksumPolicy, CongestionAlgorithm, Version, WindowScale,
-};
+use umptcp_stack::{AcceptVersions, ChecksumPolicy, CongestionAlgorithm, Version, WindowScale};
 
 fn parse(flags: &str) -> Result<Settings, FlagError> {
     Settings::parse(flags, None)
@@ -20,7 +18,11 @@ fn a_list_goes_on_until_the_next_key() {
         "local=192.0.2.1 local=2001:db8::1 seed=0x7 virtual",
     ] {
         let settings = parse(flags).unwrap();
-        assert_eq!(settings.local, addresses(&["192.0.2.1", "2001:db8::1"]), "{flags}");
+        assert_eq!(
+            settings.local,
+            addresses(&["192.0.2.1", "2001:db8::1"]),
+            "{flags}"
+        );
         assert_eq!(settings.seed, Some(7));
         assert_eq!(settings.time, TimeMode::Virtual);
     }
@@ -37,7 +39,10 @@ fn settings_reach_the_stack() {
     .unwrap();
     let connection = &settings.connection;
     assert_eq!(connection.version, Version::V1);
-    assert_eq!(connection.accept_versions, AcceptVersions::Only(Version::V1));
+    assert_eq!(
+        connection.accept_versions,
+        AcceptVersions::Only(Version::V1)
+    );
     assert_eq!(connection.checksum, ChecksumPolicy::Require);
     assert!(!connection.syn_options.timestamps && !connection.syn_options.sack);
     assert_eq!(connection.syn_options.window_scale, WindowScale::Fixed(7));
@@ -103,7 +108,10 @@ fn the_environment_names_an_address_where_flags_name_none() {
     let local = |flags, variable| Settings::parse(flags, variable).map(|settings| settings.local);
     assert_eq!(local("", Some("10.0.0.9")), Ok(addresses(&["10.0.0.9"])));
     assert_eq!(local("", Some("fd3d::1/48")), Ok(addresses(&["fd3d::1"])));
-    assert_eq!(local("local=10.0.0.1", Some("10.0.0.9")), Ok(addresses(&["10.0.0.1"])));
+    assert_eq!(
+        local("local=10.0.0.1", Some("10.0.0.9")),
+        Ok(addresses(&["10.0.0.1"]))
+    );
     let bad = FlagError::BadVariable("here".to_owned());
     assert_eq!(local("", Some("here")), Err(bad));
 }
@@ -113,6 +121,10 @@ fn the_readme_explains_every_key() {
     let readme = include_str!("../../README.md");
     for key in KEYS {
         let row = format!("| `{}` |", key.name);
-        assert!(readme.contains(&row), "README.md does not explain {}", key.name);
+        assert!(
+            readme.contains(&row),
+            "README.md does not explain {}",
+            key.name
+        );
     }
 }
