@@ -2,9 +2,11 @@
 
 use super::key::JoinHmac;
 use super::mapping::{ReceivedMappings, SentMappings};
+use crate::base::config::SubflowOptions;
 use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::seq::DataSeq;
+use crate::base::subflow_options::SubflowChange;
 use crate::base::time::Instant;
 use crate::mptcp::info::SubflowInfo;
 use crate::mptcp::path_health::PathHealth;
@@ -65,6 +67,8 @@ pub struct Subflow {
     pub interface: InterfaceId,
     /// Its TCP connection.
     pub tcb: Tcb,
+    /// What the application has set for it.
+    pub options: SubflowOptions,
     /// How it came to be.
     pub role: Role,
     /// Our id for the local address.
@@ -139,6 +143,7 @@ impl Subflow {
         tuple: FourTuple,
         interface: InterfaceId,
         tcb: Tcb,
+        options: SubflowOptions,
         role: Role,
     ) -> Self {
         Self {
@@ -146,6 +151,7 @@ impl Subflow {
             tuple,
             interface,
             tcb,
+            options,
             role,
             local_id: AddressId::INITIAL,
             remote_id: AddressId::INITIAL,
@@ -177,6 +183,23 @@ impl Subflow {
             ever_established: false,
             soft_error: None,
             unreachable_syns: 0,
+        }
+    }
+
+    /// Takes a changed option over: from here on it holds for what is sent.
+    pub fn change_option(&mut self, now: Instant, change: SubflowChange) {
+        self.options.apply(change);
+        match change {
+            SubflowChange::TrafficClass(_) | SubflowChange::HopLimit(_) | SubflowChange::Tag(_) => {
+            }
+            SubflowChange::MssClamp(clamp) => self.tcb.set_mss_clamp(now, clamp),
+            SubflowChange::Congestion(algorithm) => self.tcb.set_congestion(algorithm),
+            SubflowChange::Keepalive(keepalive) => {
+                if self.tcb.state.is_synchronized() {
+                    self.tcb.set_keepalive(now, keepalive);
+                }
+            }
+            SubflowChange::RateCap(cap) => self.tcb.pacer.set_cap(now, cap),
         }
     }
 

@@ -2,11 +2,11 @@
 
 use super::ack_policy::AckPolicy;
 use super::challenge_ack::AckLimits;
-use super::congestion::CongestionController;
+use super::congestion::{self, CongestionController};
 use super::ecn::Ecn;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
-use super::path_mtu::PathMtu;
+use super::path_mtu::{MIN_MSS, PathMtu};
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
@@ -40,8 +40,13 @@ pub struct Negotiated {
 pub struct TcbConfig {
     /// Initial send sequence number.
     pub iss: SeqNum,
-    /// The MSS we announce: interface MTU less IP and TCP headers (RFC 9293 §3.7.1).
+    /// The interface MTU less IP and TCP headers: the MSS we announce (RFC 9293 §3.7.1), unless
+    /// `mss_clamp` is less.
     pub local_mss: u16,
+    /// The most that we announce and send.
+    pub mss_clamp: Option<u16>,
+    /// The most payload that leaves, in bytes per second.
+    pub rate_cap: Option<u64>,
     /// The window scale shift we offer.
     pub rcv_scale: u8,
     /// Start of the timestamp clock.
@@ -63,6 +68,16 @@ pub struct TcbConfig {
     pub seed: u64,
 }
 
+impl TcbConfig {
+    /// The MSS that we announce.
+    #[must_use]
+    pub fn announced_mss(&self) -> u16 {
+        self.mss_clamp.map_or(self.local_mss, |clamp| {
+            self.local_mss.min(clamp.max(MIN_MSS))
+        })
+    }
+}
+
 #[cfg(test)]
 impl TcbConfig {
     /// Settings as most tests have them: an Ethernet MTU and nothing scaled.
@@ -70,6 +85,8 @@ impl TcbConfig {
         Self {
             iss,
             local_mss: 1460,
+            mss_clamp: None,
+            rate_cap: None,
             rcv_scale: 0,
             timestamp_offset: 0,
             congestion: CongestionAlgorithm::default(),
@@ -262,6 +279,14 @@ impl Tcb {
         self.assembler.clear();
         self.sack_report.clear();
         self.timers.clear_all();
+    }
+
+    /// Changes congestion control. The window stays what it is.
+    pub fn set_congestion(&mut self, algorithm: CongestionAlgorithm) {
+        self.config.congestion = algorithm;
+        if self.congestion.algorithm() != algorithm {
+            self.congestion = congestion::successor(algorithm, self.mss, &*self.congestion);
+        }
     }
 
     /// Asks for a FIN after all data; it goes out with the next transmission.
