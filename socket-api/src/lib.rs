@@ -70,6 +70,7 @@ mod stream;
 mod testing;
 
 pub use address::ToAddresses;
+pub use bsd::options::SocketOptions;
 pub use device::{Device, LinkSwitch, MemoryDevice, TunDevice};
 pub use listener::{Incoming, MptcpListener};
 pub use netlink::Network;
