@@ -38,6 +38,8 @@
 //! | `address`, `connect` | names, and the first of several addresses that answers |
 //! | `connection` | what the faces of one connection have in common |
 //! | `shared` | the endpoint behind its lock, and who waits for what |
+//! | [`bsd`] | sockets as C programs know them, with every family of socket options |
+//! | `stack_socket` | such a socket on a running stack |
 //! | `driver` | the task between devices and endpoint |
 //! | [`device`] | devices |
 //! | `netlink` | the operating system's links, addresses, routes |
@@ -45,6 +47,7 @@
 
 mod address;
 pub mod blocking;
+pub mod bsd;
 mod connect;
 mod connection;
 pub mod device;
@@ -61,17 +64,20 @@ mod shared;
 mod socket;
 mod split;
 mod stack;
+mod stack_socket;
 mod stream;
 #[cfg(test)]
 mod testing;
 
 pub use address::ToAddresses;
+pub use bsd::options::SocketOptions;
 pub use device::{Device, LinkSwitch, MemoryDevice, TunDevice};
 pub use listener::{Incoming, MptcpListener};
 pub use netlink::Network;
 pub use socket::MptcpSocket;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stack::{Stack, StackBuilder};
+pub use stack_socket::{FromErrno, Interest, StackSocket};
 pub use stream::MptcpStream;
 pub use umptcp_stack::{
     AbortError, AcceptVersions, AddressError, AddressId, BlackHole, ChecksumPolicy, CloseReason,

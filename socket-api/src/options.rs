@@ -28,7 +28,8 @@ macro_rules! connection_options {
             /// How idle subflows are probed, if they are.
             #[must_use]
             pub fn keepalive(&self) -> Option<Keepalive> {
-                self.connection().with_config(|config| config.keepalive)
+                self.connection()
+                    .with_config(|config| config.subflow.keepalive)
             }
 
             /// Probes idle subflows (RFC 9293 §3.8.4), or no longer.

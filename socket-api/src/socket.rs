@@ -193,12 +193,12 @@ impl MptcpSocket {
     /// How idle subflows are probed, if they are.
     #[must_use]
     pub fn keepalive(&self) -> Option<Keepalive> {
-        self.config.keepalive
+        self.config.subflow.keepalive
     }
 
     /// Probes idle subflows (RFC 9293 §3.8.4).
     pub fn set_keepalive(&mut self, keepalive: Option<Keepalive>) {
-        self.config.keepalive = keepalive;
+        self.config.subflow.keepalive = keepalive;
     }
 
     /// See [`MptcpStream::set_linger`].

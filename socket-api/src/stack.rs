@@ -4,13 +4,15 @@
 //! afterwards is for streams and listeners.
 
 use crate::address::{ToAddresses, resolve};
+use crate::bsd::{Errno, Net, Socket};
 use crate::connect::{LocalEnd, connect_to_any};
 use crate::device::Device;
 use crate::driver::Driver;
 use crate::error::{self, StackError, Stopped};
 use crate::listener::MptcpListener;
-use crate::shared::{Clock, Handle, Shared, wake_all};
+use crate::shared::{Clock, Handle, Shared, State, wake_all};
 use crate::socket::{MptcpSocket, within};
+use crate::stack_socket::StackSocket;
 use crate::stream::MptcpStream;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -85,6 +87,33 @@ impl Stack {
     #[must_use]
     pub fn socket_v6(&self) -> MptcpSocket {
         MptcpSocket::new_v6(self)
+    }
+
+    /// `socket(domain, kind, protocol)`: a socket as C programs know it, by numbers.
+    ///
+    /// # Errors
+    /// As for [`Socket::new`].
+    pub fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<StackSocket, Errno> {
+        let made = |state: &State| Socket::new(&state.system, domain, kind, protocol);
+        let socket = self.handle.look(made)?;
+        Ok(StackSocket::new(&self.handle, socket))
+    }
+
+    /// Looks at, or changes, what belongs to no socket: the endpoint, and what all sockets have in
+    /// common. What the change leads to is carried out at once.
+    ///
+    /// # Errors
+    /// `ENETDOWN` if the stack has stopped, or what the call gives.
+    pub fn with_net<T>(
+        &self,
+        call: impl FnOnce(&mut Net<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        self.handle.command(|state, now| {
+            if state.stopped {
+                return Err(Errno::ENETDOWN);
+            }
+            call(&mut state.net(now))
+        })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -333,7 +362,7 @@ fn random_seed() -> io::Result<[u8; 32]> {
 }
 
 /// Fails if the stack has stopped.
-pub(crate) fn check_running(state: &crate::shared::State) -> io::Result<()> {
+pub(crate) fn check_running(state: &State) -> io::Result<()> {
     if state.stopped {
         Err(Stopped.into_io())
     } else {

@@ -28,7 +28,7 @@ pub mod wire;
 pub use base::config::{
     AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy,
     EndpointConfig, FailedJoinLimits, FastcloseMethod, InterfaceConfig, JoinPorts, Keepalive,
-    OtherVersion, SynCookies, SynOptions, Version, WindowScale,
+    OtherVersion, SubflowOptions, SynCookies, SynOptions, Version, WindowScale,
 };
 pub use base::error::{
     AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError, ReadError,
@@ -36,9 +36,17 @@ pub use base::error::{
 };
 pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
 pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
+pub use base::path_endpoint::{
+    InvalidPathEndpoint, MAX_PATH_ENDPOINTS, PathEndpoint, PathEndpointError, PathEndpointFlags,
+    PathEndpointKey, PathEndpoints, PathLimits,
+};
+pub use base::policy::{PathManagerKind, SchedulerKind};
 pub use base::stats::EndpointStats;
+pub use base::subflow_options::SubflowChange;
 pub use base::time::Instant;
-pub use endpoint::{BlackHole, Endpoint, Event, PeerKnowledge, PeerVersions};
+pub use endpoint::{
+    BlackHole, Endpoint, Event, OpenSubflow, PeerKnowledge, PeerVersions, SubflowSource,
+};
 pub use mptcp::info::{
     ConnectionInfo, ConnectionProtocol, PlainDirections, ReceivingMapping, SubflowInfo,
 };

@@ -15,12 +15,13 @@ mod readiness;
 
 pub(crate) use readiness::without_state;
 
+use crate::bsd::Socket;
 use crate::error::StackError;
 use crate::shared::{ConnectionState, Handle, State, WakerSet};
 use bytes::Bytes;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use tokio::task::coop;
 use umptcp_stack::{
@@ -35,6 +36,8 @@ pub(crate) struct Connection {
     id: ConnectionId,
     /// How it looked when it came into the application's hands.
     first_info: ConnectionInfo,
+    /// It as C programs know it, once somebody asks for its options by number.
+    socket: Mutex<Option<Socket>>,
 }
 
 impl Connection {
@@ -58,6 +61,7 @@ impl Connection {
             handle: handle.clone(),
             id,
             first_info,
+            socket: Mutex::new(None),
         })
     }
 
@@ -75,6 +79,7 @@ impl Connection {
             handle: handle.clone(),
             id,
             first_info,
+            socket: Mutex::new(None),
         }))
     }
 

@@ -1,8 +1,10 @@
 //! What a connection is set to, and what has gone wrong with it.
 
 use super::Connection;
+use crate::bsd::{Errno, Net, Socket};
 use crate::error::StackError as _;
 use std::io;
+use std::sync::PoisonError;
 use std::time::Duration;
 use umptcp_stack::{CloseReason, ConnectionConfig, Keepalive};
 
@@ -33,6 +35,35 @@ impl Connection {
     pub(crate) fn set_linger(&self, linger: Option<Duration>) {
         self.handle
             .command(|state, now| state.endpoint.set_linger(now, self.id, linger));
+    }
+
+    /// Makes calls on the connection as a socket of a C program.
+    pub(crate) fn with_socket<T>(
+        &self,
+        call: impl FnOnce(&mut Socket, &mut Net<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        self.handle.command(|state, now| {
+            if state.stopped {
+                return Err(Errno::ENETDOWN);
+            }
+            let mut net = state.net(now);
+            // What was set without numbers shows, too.
+            let config = net.endpoint.connection_config(self.id).cloned();
+            let config = config.ok_or(Errno::ENOTCONN)?;
+            let socket = match &mut *socket {
+                Some(socket) => {
+                    *socket.config_mut() = config;
+                    socket
+                }
+                empty => {
+                    let info = net.endpoint.connection_info(self.id);
+                    let info = info.ok_or(Errno::ENOTCONN)?;
+                    empty.insert(Socket::over_connection(&info, config))
+                }
+            };
+            call(socket, &mut net)
+        })
     }
 
     /// Ends the receiving direction on this side.

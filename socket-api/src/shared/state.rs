@@ -4,6 +4,7 @@
 //! the rule when the driver must be woken. It collects the tasks to wake and wakes none itself.
 
 use super::wakers::WakerSet;
+use crate::bsd::{Net, System};
 use crate::error::{StackError as _, Stopped};
 use std::collections::HashMap;
 use std::fmt;
@@ -55,6 +56,8 @@ impl InterfaceState {
 /// Everything behind the lock.
 pub(crate) struct State {
     pub(crate) endpoint: Endpoint,
+    /// What the sockets of C programs have in common.
+    pub(crate) system: System,
     pub(crate) connections: HashMap<ConnectionId, ConnectionState>,
     pub(crate) listeners: HashMap<ListenerId, WakerSet>,
     interfaces: Vec<InterfaceState>,
@@ -89,6 +92,7 @@ impl State {
             .collect();
         Self {
             endpoint,
+            system: System::default(),
             connections: HashMap::new(),
             listeners: HashMap::new(),
             interfaces,
@@ -100,6 +104,15 @@ impl State {
             stop_requested: false,
             stopped: false,
             handles: 0,
+        }
+    }
+
+    /// What a call on a socket of a C program works on.
+    pub(crate) fn net(&mut self, now: Instant) -> Net<'_> {
+        Net {
+            endpoint: &mut self.endpoint,
+            system: &mut self.system,
+            now,
         }
     }
 

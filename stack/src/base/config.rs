@@ -1,6 +1,10 @@
 //! What an application or operator may set, with the defaults and their reasons.
 
+use super::policy::{PathManagerKind, SchedulerKind};
 use super::time::Duration;
+use std::net::IpAddr;
+
+pub use super::subflow_options::{CongestionAlgorithm, Keepalive, SubflowOptions};
 
 /// The protocol version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -156,29 +160,6 @@ pub enum FastcloseMethod {
     Reset,
 }
 
-/// How a subflow finds out how much it may have in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum CongestionAlgorithm {
-    /// RFC 5681: halves the window on loss and adds a segment a round trip.
-    NewReno,
-    /// RFC 9438: finds back to the window before a loss in a time that does not depend on the
-    /// round trip, so that fast and long paths are filled.
-    #[default]
-    Cubic,
-}
-
-impl CongestionAlgorithm {
-    /// The name by which users know it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NewReno => "reno",
-            Self::Cubic => "cubic",
-        }
-    }
-}
-
 /// The window scale that our SYNs offer (RFC 7323 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum WindowScale {
@@ -212,29 +193,6 @@ impl Default for SynOptions {
     }
 }
 
-/// When an idle subflow is probed, and when it counts as dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keepalive {
-    /// Silence of the peer before the first probe.
-    pub idle: Duration,
-    /// Between probes that are not answered.
-    pub interval: Duration,
-    /// Unanswered probes after which the subflow is closed.
-    pub probes: u32,
-}
-
-impl Default for Keepalive {
-    fn default() -> Self {
-        Self {
-            // RFC 9293 §3.8.4: no less than two hours by default.
-            idle: Duration::from_secs(2 * 60 * 60),
-            interval: Duration::from_secs(75),
-            // One lost probe, or two, must not count as a dead peer (RFC 9293 §3.8.4).
-            probes: 9,
-        }
-    }
-}
-
 /// Settings of one connection, or of every connection a listener accepts.
 #[derive(Clone, Debug)]
 pub struct ConnectionConfig {
@@ -253,8 +211,15 @@ pub struct ConnectionConfig {
     pub allow_join_initial_address: bool,
     /// DSS checksums.
     pub checksum: ChecksumPolicy,
-    /// Congestion control of each of its subflows.
-    pub congestion: CongestionAlgorithm,
+    /// What every subflow of it starts with: congestion control, keepalive, marks, caps.
+    pub subflow: SubflowOptions,
+    /// Which subflow carries the next bytes.
+    pub scheduler: SchedulerKind,
+    /// Which subflows are opened and which addresses are announced.
+    pub path_manager: PathManagerKind,
+    /// The only local addresses that its subflows may use, that are announced, and that the peer
+    /// may join, beside that of the initial subflow (RFC 6897 §3.3); `None` stands for all.
+    pub allowed_local: Option<Vec<IpAddr>>,
     /// The most bytes that may wait to be read, over all subflows: the largest receive window. The
     /// buffer starts small and grows up to this while the application keeps up with what arrives.
     pub receive_buffer: usize,
@@ -289,8 +254,6 @@ pub struct ConnectionConfig {
     pub initial_rto: Duration,
     /// Spread each window over its round trip instead of sending it in one burst.
     pub pacing: bool,
-    /// Probe subflows that are idle (RFC 9293 §3.8.4: off unless the application asks for it).
-    pub keepalive: Option<Keepalive>,
     /// Time without any acknowledgment after which a subflow is given up (RFC 5482), and without
     /// any at the data level after which the connection is. `Duration::MAX` stands for never.
     pub user_timeout: Duration,
@@ -332,7 +295,10 @@ impl Default for ConnectionConfig {
             accept_versions: AcceptVersions::default(),
             allow_join_initial_address: true,
             checksum: ChecksumPolicy::Offer,
-            congestion: CongestionAlgorithm::default(),
+            subflow: SubflowOptions::default(),
+            scheduler: SchedulerKind::default(),
+            path_manager: PathManagerKind::default(),
+            allowed_local: None,
             // Twice the bandwidth-delay product of 1 Gbit/s and 250 ms. Only what the path and the
             // reader need is ever used, so the limit can be generous; it bounds what a peer can
             // make us hold by sending fast over a long path to an application that reads.
@@ -353,7 +319,6 @@ impl Default for ConnectionConfig {
             // RFC 6298 §2.1.
             initial_rto: Duration::from_secs(1),
             pacing: true,
-            keepalive: None,
             // RFC 9293 §3.8.3: R2 is at least 100 seconds,
             user_timeout: Duration::from_secs(100),
             // and for a SYN at least 3 minutes.

@@ -122,7 +122,10 @@ impl Endpoint {
         let any_port = local.is_none_or(|local| local.port() == 0);
         let offer = self.offer(now, remote, any_port, &mut config);
         let token = offer.as_ref().map(|offer| offer.local.token);
-        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config, after));
+        let tcb = Tcb::connect(
+            now,
+            self.tcb_config(now, &tuple, interface, (&config, &config.subflow), after),
+        );
         let initial = InitialSubflow {
             tuple,
             interface,

@@ -100,7 +100,7 @@ impl Endpoint {
             let local = self.new_key(version)?;
             Some(Answer::new(version, local, &capable, &config))
         });
-        let tcb_config = self.tcb_config(now, &syn.tuple, home, &config, after);
+        let tcb_config = self.tcb_config(now, &syn.tuple, home, (&config, &config.subflow), after);
         let id = self.insert_accepted(now, home, listener_id, syn, tcb_config, answer, config);
         self.after(now, id);
     }

@@ -83,6 +83,14 @@ impl Listeners {
         self.listeners.get_mut(&id)
     }
 
+    /// All of them, in the order of creation.
+    pub(super) fn all(&self) -> Vec<(ListenerId, SocketAddr)> {
+        let listeners = self.listeners.iter();
+        let mut all: Vec<_> = listeners.map(|(&id, known)| (id, known.local)).collect();
+        all.sort_unstable_by_key(|&(id, _)| id);
+        all
+    }
+
     /// As many connections wait to be accepted as may.
     pub(super) fn is_full(&self, id: ListenerId) -> bool {
         self.get(id).is_some_and(Listener::is_full)

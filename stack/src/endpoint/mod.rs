@@ -11,10 +11,14 @@
 //! | `observe` | what it can look at |
 //! | `addresses` | addresses and priorities, by hand |
 //! | `tuning` | settings of a connection that lives |
+//! | `control` | options of its subflows, policies, and the local addresses it may use |
+//! | `open_subflow` | joins of our own |
+//! | `path_endpoints` | the endpoints of the host |
+//! | `look_up` | connections by token, subflows by address, and what there is |
 //! | `offer` | what a new connection offers, and the second offer |
 //! | `peer_memory`, `expiring` | what earlier connections have shown of hosts |
 //! | `incoming` | SYNs and strays |
-//! | `joins`, `join_syn`, `join_limits` | SYNs with MP_JOIN, joins of our own, and how many may fail |
+//! | `joins`, `join_syn`, `join_limits` | SYNs with MP_JOIN, and how many may fail |
 //! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
 //! | `time_wait` | connections in TIME-WAIT that make way |
 //! | `connections` | the table of connections, turns and deadlines |
@@ -25,6 +29,7 @@
 mod addresses;
 mod commands;
 mod connections;
+mod control;
 mod demux;
 mod event;
 mod expiring;
@@ -36,8 +41,11 @@ mod join_limits;
 mod join_syn;
 mod joins;
 mod listener;
+mod look_up;
 mod observe;
 mod offer;
+mod open_subflow;
+mod path_endpoints;
 mod peer_memory;
 mod ports;
 mod reset;
@@ -47,7 +55,7 @@ mod syn_cookie;
 mod time_wait;
 mod tuning;
 
-use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
+use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig, SubflowOptions};
 use crate::base::error::CloseReason;
 use crate::base::id::{ConnectionId, InterfaceId};
 use crate::base::mptcp_counters::{MptcpCounter, MptcpCounters};
@@ -66,6 +74,7 @@ use interfaces::InterfaceTable;
 use isn::IsnGenerator;
 use join_limits::FailedJoins;
 use listener::Listeners;
+use path_endpoints::PathEndpointTable;
 use peer_memory::PeerMemory;
 use ports::PortSelector;
 use reset::Offence;
@@ -74,6 +83,7 @@ use std::net::IpAddr;
 use syn_cookie::Cookies;
 
 pub use event::Event;
+pub use open_subflow::{OpenSubflow, SubflowSource};
 pub use peer_memory::{BlackHole, PeerKnowledge, PeerVersions};
 
 /// A host with its addresses, listeners and connections.
@@ -102,6 +112,7 @@ pub struct Endpoint {
     listeners: Listeners,
     connections: Connections,
     peers: PeerMemory,
+    path_endpoints: PathEndpointTable,
     /// What is announced to every peer.
     announced: Vec<addresses::Announced>,
     /// Packets that belong to no connection.
@@ -129,6 +140,7 @@ impl Endpoint {
             interfaces: InterfaceTable::default(),
             listeners: Listeners::default(),
             connections: Connections::default(),
+            path_endpoints: PathEndpointTable::default(),
             announced: Vec::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
@@ -345,11 +357,7 @@ impl Endpoint {
                 backup,
                 ..
             } => {
-                if self.open_subflow(now, id, local, remote, backup).is_err()
-                    && let Some(entry) = self.connections.get_mut(id)
-                {
-                    entry.connection.path_failed(now, local, remote);
-                }
+                self.open_for_path_manager(now, id, (local, remote), backup);
             }
             Effect::Learnt(remote, lesson) => self.learn(now, remote, lesson),
             Effect::JoinRefused => self.stats.joins_refused += 1,
@@ -389,6 +397,8 @@ impl Endpoint {
             return;
         };
         entry.established = true;
+        let endpoints = self.path_endpoints.shared();
+        entry.connection.set_path_endpoints(now, endpoints);
         for address in usable {
             entry.connection.add_local_address(now, address);
         }
@@ -463,7 +473,7 @@ impl Endpoint {
         now: Instant,
         tuple: &FourTuple,
         interface: InterfaceId,
-        config: &ConnectionConfig,
+        (config, options): (&ConnectionConfig, &SubflowOptions),
         after: Option<SeqNum>,
     ) -> TcbConfig {
         let mtu = self.interfaces.capabilities(interface).mtu;
@@ -475,13 +485,15 @@ impl Endpoint {
                 |snd_nxt| self.isn.isn_after(now, tuple, snd_nxt),
             ),
             local_mss: mtu.saturating_sub(headers),
+            mss_clamp: options.mss_clamp,
+            rate_cap: options.rate_cap,
             rcv_scale: offered_scale(config.syn_options.window_scale, config.receive_buffer),
             syn_options: config.syn_options,
             initial_rto: config.initial_rto,
             timestamp_offset: self.isn.timestamp_offset(tuple),
             ecn: config.ecn,
             pacing: config.pacing,
-            congestion: config.congestion,
+            congestion: options.congestion,
             // Until the handshake is complete; then the connection sets its own.
             user_timeout: config.connect_timeout,
             time_wait: self.config.time_wait,

@@ -11,7 +11,7 @@ use super::Endpoint;
 
 use super::syn_cookie::{CookieContext, KeyFacts, LIFETIME, SynFacts, TimestampFacts};
 
-use crate::base::config::{ConnectionConfig, SynCookies, Version, WindowScale};
+use crate::base::config::{ConnectionConfig, SubflowOptions, SynCookies, Version, WindowScale};
 use crate::base::id::{InterfaceId, ListenerId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
@@ -45,6 +45,7 @@ pub(super) enum Third {
 struct SynAck<'a> {
     home: InterfaceId,
     tcb: &'a TcbConfig,
+    options: &'a SubflowOptions,
     window: u16,
     answer: Option<&'a Answer>,
 }
@@ -67,11 +68,12 @@ impl Endpoint {
         }
         let version = answer.as_ref().map(|answer| answer.version);
         let facts = facts_of(syn, version, config);
-        let mut tcb = self.tcb_config(now, &syn.tuple, home, config, None);
+        let mut tcb = self.tcb_config(now, &syn.tuple, home, (config, &config.subflow), None);
         tcb.iss = self.cookies.seal(&context, &facts);
         let syn_ack = SynAck {
             home,
             tcb: &tcb,
+            options: &config.subflow,
             window: first_window(config),
             answer: answer.as_ref(),
         };
@@ -162,7 +164,7 @@ impl Endpoint {
             self.counters.count(MptcpCounter::MpCapableFallbackAck);
         }
         let syn = syn_of(&context, &facts, &segment);
-        let mut tcb = self.tcb_config(now, &segment.tuple, home, &config, None);
+        let mut tcb = self.tcb_config(now, &segment.tuple, home, (&config, &config.subflow), None);
         tcb.iss = ack - 1;
         let id = self.insert_accepted(now, home, listener_id, &syn, tcb, answer, config);
         let Some(entry) = self.connections.get_mut(id) else {
@@ -236,7 +238,7 @@ impl SynAck<'_> {
     fn packet(&self, now: Instant, syn: &Segment, facts: &SynFacts) -> Transmit {
         let mut options = OptionWriter::new();
         // Together these are at most 32 bytes: there is always room.
-        let _ = options.mss(self.tcb.local_mss);
+        let _ = options.mss(self.tcb.announced_mss());
         if let Some((kept, theirs)) = facts.timestamp.zip(syn.options.timestamps) {
             let timestamps = Timestamps {
                 value: kept.stamp(timestamp_clock(now, self.tcb.timestamp_offset)),
@@ -263,18 +265,22 @@ impl SynAck<'_> {
                 ece: facts.timestamp.is_some_and(|kept| kept.ecn),
                 ..Flags::default()
             },
+            traffic_class: self.options.traffic_class,
+            hop_limit: self.options.hop_limit,
             ecn_capable: false,
             window: self.window,
             options: options.as_bytes(),
         };
-        emit(
+        let mut transmit = emit(
             self.home,
             &header,
             Payload::new(),
             None,
             TransmitChecksum::Complete,
             None,
-        )
+        );
+        transmit.tag = self.options.tag;
+        transmit
     }
 }
 

@@ -4,6 +4,7 @@ use super::Endpoint;
 use crate::base::config::{ConnectionConfig, Keepalive};
 use crate::base::error::SubflowError;
 use crate::base::id::{ConnectionId, SubflowId};
+use crate::base::subflow_options::SubflowChange;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::connection::Connection;
 
@@ -47,7 +48,8 @@ impl Endpoint {
         });
     }
 
-    /// Probes idle subflows from now on (RFC 9293 §3.8.4), or no longer. A connection that does not
+    /// Probes all its subflows while they are idle from now on (RFC 9293 §3.8.4), or no longer. A
+    /// connection that does not
     /// exist is ignored.
     pub fn set_keepalive(
         &mut self,
@@ -56,7 +58,8 @@ impl Endpoint {
         keepalive: Option<Keepalive>,
     ) {
         self.change(now, connection, |connection| {
-            connection.set_keepalive(now, keepalive);
+            let change = SubflowChange::Keepalive(keepalive);
+            connection.change_subflow_options(now, None, change);
         });
     }
 

@@ -38,7 +38,7 @@ const MAX_REMOVED_IDS: usize = 8;
 pub fn of_syn(tcb: &Tcb, now: Instant, answer: bool, mptcp: Option<&MptcpOption>) -> OptionWriter {
     let mut options = OptionWriter::new();
     // Together these are at most 20 bytes, and the option at most 16: there is always room.
-    let _ = options.mss(tcb.config.local_mss);
+    let _ = options.mss(tcb.config.announced_mss());
     let offers = tcb.config.syn_options;
     let sack = offers.sack && (!answer || tcb.negotiated.sack);
     match tcb.timestamps(now, true) {

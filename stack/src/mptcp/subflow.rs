@@ -2,9 +2,11 @@
 
 use super::key::JoinHmac;
 use super::mapping::{ReceivedMappings, SentMappings};
+use crate::base::config::SubflowOptions;
 use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::seq::DataSeq;
+use crate::base::subflow_options::SubflowChange;
 use crate::base::time::Instant;
 use crate::mptcp::info::{ReceivingMapping, SubflowInfo};
 use crate::mptcp::path_health::PathHealth;
@@ -66,6 +68,8 @@ pub struct Subflow {
     pub interface: InterfaceId,
     /// Its TCP connection.
     pub tcb: Tcb,
+    /// What the application has set for it.
+    pub options: SubflowOptions,
     /// How it came to be.
     pub role: Role,
     /// Our id for the local address.
@@ -142,6 +146,7 @@ impl Subflow {
         tuple: FourTuple,
         interface: InterfaceId,
         tcb: Tcb,
+        options: SubflowOptions,
         role: Role,
     ) -> Self {
         Self {
@@ -149,6 +154,7 @@ impl Subflow {
             tuple,
             interface,
             tcb,
+            options,
             role,
             local_id: AddressId::INITIAL,
             remote_id: AddressId::INITIAL,
@@ -187,6 +193,23 @@ impl Subflow {
     /// Notes what makes it end, unless that is known already.
     pub fn ends_for(&mut self, cause: SubflowCloseReason) {
         self.cause.get_or_insert(cause);
+    }
+
+    /// Takes a changed option over: from here on it holds for what is sent.
+    pub fn change_option(&mut self, now: Instant, change: SubflowChange) {
+        self.options.apply(change);
+        match change {
+            SubflowChange::TrafficClass(_) | SubflowChange::HopLimit(_) | SubflowChange::Tag(_) => {
+            }
+            SubflowChange::MssClamp(clamp) => self.tcb.set_mss_clamp(now, clamp),
+            SubflowChange::Congestion(algorithm) => self.tcb.set_congestion(algorithm),
+            SubflowChange::Keepalive(keepalive) => {
+                if self.tcb.state.is_synchronized() {
+                    self.tcb.set_keepalive(now, keepalive);
+                }
+            }
+            SubflowChange::RateCap(cap) => self.tcb.pacer.set_cap(now, cap),
+        }
     }
 
     /// Data goes here only if no regular subflow works: the peer wants it so, or we do.

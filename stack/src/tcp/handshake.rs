@@ -6,7 +6,7 @@ use super::congestion;
 use super::ecn::Ecn;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
-use super::path_mtu::PathMtu;
+use super::path_mtu::{MIN_MSS, PathMtu};
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
@@ -29,8 +29,6 @@ use crate::wire::tcp_option::TcpOptions;
 pub const MAX_SHIFT: u8 = 14;
 /// RFC 9293 §3.7.1: the MSS of a peer that announces none, over IPv4 and IPv6.
 const DEFAULT_MSS: (u16, u16) = (536, 1220);
-/// No MSS is taken smaller than this: options alone may fill 40 bytes of it.
-const MIN_MSS: usize = 88;
 
 impl Tcb {
     /// A connection that sends a SYN.
@@ -87,7 +85,7 @@ impl Tcb {
             evidence: Evidence::default(),
             tail_loss: TailLoss::default(),
             ecn: Ecn::default(),
-            pacer: Pacer::default(),
+            pacer: Pacer::new(config.rate_cap),
             duplicate_acks: 0,
             fast_retransmit: false,
             congestion: congestion::controller(config.congestion, usize::from(config.local_mss)),
@@ -140,10 +138,12 @@ impl Tcb {
 
     fn negotiate(&mut self, now: Instant, options: &TcpOptions, ipv6: bool) {
         let peer_mss = usize::from(options.mss.unwrap_or_else(|| default_mss(ipv6)));
-        self.mss = peer_mss
+        let both = peer_mss
             .min(usize::from(self.config.local_mss))
-            .max(MIN_MSS);
-        self.path_mtu = PathMtu::new(ipv6, self.mss);
+            .max(usize::from(MIN_MSS));
+        self.path_mtu = PathMtu::new(ipv6, both);
+        self.path_mtu.clamp(now, self.config.mss_clamp);
+        self.mss = self.path_mtu.mss();
         self.congestion = congestion::controller(self.config.congestion, self.mss);
         let ours = self.config.syn_options;
         // Scaling and timestamps hold only if both sides offer them (RFC 7323 §2.2, §3.2).

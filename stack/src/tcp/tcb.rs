@@ -2,11 +2,11 @@
 
 use super::ack_policy::AckPolicy;
 use super::challenge_ack::AckLimits;
-use super::congestion::CongestionController;
+use super::congestion::{self, CongestionController};
 use super::ecn::Ecn;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
-use super::path_mtu::PathMtu;
+use super::path_mtu::{MIN_MSS, PathMtu};
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
@@ -41,8 +41,13 @@ pub struct Negotiated {
 pub struct TcbConfig {
     /// Initial send sequence number.
     pub iss: SeqNum,
-    /// The MSS we announce: interface MTU less IP and TCP headers (RFC 9293 §3.7.1).
+    /// The interface MTU less IP and TCP headers: the MSS we announce (RFC 9293 §3.7.1), unless
+    /// `mss_clamp` is less.
     pub local_mss: u16,
+    /// The most that we announce and send.
+    pub mss_clamp: Option<u16>,
+    /// The most payload that leaves, in bytes per second.
+    pub rate_cap: Option<u64>,
     /// The window scale shift we offer, if `syn_options` says that we do.
     pub rcv_scale: u8,
     /// What our SYN offers.
@@ -74,6 +79,14 @@ impl TcbConfig {
     pub fn scales(&self) -> bool {
         self.syn_options.window_scale != WindowScale::Off
     }
+
+    /// The MSS that we announce.
+    #[must_use]
+    pub fn announced_mss(&self) -> u16 {
+        self.mss_clamp.map_or(self.local_mss, |clamp| {
+            self.local_mss.min(clamp.max(MIN_MSS))
+        })
+    }
 }
 
 #[cfg(test)]
@@ -83,6 +96,8 @@ impl TcbConfig {
         Self {
             iss,
             local_mss: 1460,
+            mss_clamp: None,
+            rate_cap: None,
             rcv_scale: 0,
             syn_options: SynOptions::default(),
             initial_rto: Duration::from_secs(1),
@@ -281,6 +296,14 @@ impl Tcb {
         self.assembler.clear();
         self.sack_report.clear();
         self.timers.clear_all();
+    }
+
+    /// Changes congestion control. The window stays what it is.
+    pub fn set_congestion(&mut self, algorithm: CongestionAlgorithm) {
+        self.config.congestion = algorithm;
+        if self.congestion.algorithm() != algorithm {
+            self.congestion = congestion::successor(algorithm, self.mss, &*self.congestion);
+        }
     }
 
     /// Asks for a FIN after all data; it goes out with the next transmission.

@@ -1,7 +1,5 @@
-//! The MP_CAPABLE handshake as both sides see it, and the resets that a subflow ends with.
+//! The MP_CAPABLE handshake as both sides see it.
 
-use super::health::Moved;
-use super::resets::words_for;
 use super::snapshot::Agreed;
 use super::{Connection, Effect, Side, capable_of};
 use crate::base::config::ConnectionConfig;
@@ -10,10 +8,10 @@ use crate::base::num::saturating_u16;
 use crate::base::time::Instant;
 use crate::mptcp::handshake::{Answer, Lesson, Offer, Session};
 use crate::mptcp::protocol::Protocol;
-use crate::mptcp::reasons::{FallbackReason, SubflowCloseReason};
+use crate::mptcp::reasons::FallbackReason;
 use crate::mptcp::subflow::Role;
 use crate::tcp::state::TcpState;
-use crate::wire::mptcp_option::{MpCapable, ResetReason};
+use crate::wire::mptcp_option::MpCapable;
 use crate::wire::packet::{FourTuple, Segment};
 use crate::wire::tcp_option::TcpOptions;
 use std::net::SocketAddr;
@@ -221,27 +219,5 @@ impl Connection {
             && self.token.is_some()
             && !matches!(self.protocol, Protocol::Offered(_));
         (self.was_mptcp || asked) && self.closed.is_none() && self.state.can_write()
-    }
-
-    /// Lets a subflow end with RST, and its data go elsewhere.
-    pub(super) fn reset_subflow(&mut self, now: Instant, index: usize, reason: ResetReason) {
-        if self.subflows[index].reset_with.is_some() || self.subflows[index].is_closed() {
-            return;
-        }
-        let cause = if self.closed.is_some() {
-            SubflowCloseReason::ConnectionEnded
-        } else {
-            SubflowCloseReason::ResetByUs(reason)
-        };
-        let subflow = &mut self.subflows[index];
-        subflow.ends_for(cause);
-        if !subflow.link_up || subflow.tcb.state == TcpState::SynSent {
-            // Nobody would hear it, or nobody is there yet.
-            subflow.tcb.close_at_once();
-            self.subflow_closed(now, index);
-            return;
-        }
-        subflow.reset_with = Some(words_for(reason));
-        self.move_data_away(now, index, Moved::All);
     }
 }

@@ -2,7 +2,6 @@
 //! is borne; settings that may change while the connection lives.
 
 use super::{Connection, Effect};
-use crate::base::config::Keepalive;
 use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
 use crate::base::time::{Duration, Instant};
@@ -15,16 +14,6 @@ impl Connection {
     /// Sends small writes at once, or lets them wait for acknowledgments (RFC 9293 §3.7.4).
     pub fn set_nodelay(&mut self, nodelay: bool) {
         self.config.nodelay = nodelay;
-    }
-
-    /// Probes idle subflows from now on, or no longer.
-    pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<Keepalive>) {
-        self.config.keepalive = keepalive;
-        for subflow in self.subflows.iter_mut().filter(|s| !s.is_closed()) {
-            if subflow.tcb.state.is_synchronized() {
-                subflow.tcb.set_keepalive(now, keepalive);
-            }
-        }
     }
 
     /// Changes how long the connection and its subflows bear silence (RFC 5482). What waits at this
@@ -58,9 +47,9 @@ impl Connection {
 
     /// A handshake is complete: from here on the settings of established connections count.
     pub(super) fn subflow_synchronized(&mut self, now: Instant, index: usize) {
-        let tcb = &mut self.subflows[index].tcb;
-        tcb.config.user_timeout = self.config.user_timeout;
-        tcb.set_keepalive(now, self.config.keepalive);
+        let subflow = &mut self.subflows[index];
+        subflow.tcb.config.user_timeout = self.config.user_timeout;
+        subflow.tcb.set_keepalive(now, subflow.options.keepalive);
     }
 
     /// A segment that counts shows that the path works.

@@ -10,7 +10,7 @@
 //! | `offer_again` | a second attempt at it, with the other version |
 //! | `first_data` | what the first data decides |
 //! | `join` | the MP_JOIN handshake |
-//! | `resets` | MP_TCPRST: what we say with an RST, what the peer says, and which paths that closes |
+//! | `resets` | RSTs of ours and why; MP_TCPRST of the peer, and which paths that closes |
 //! | `fallback` | when MPTCP is given up, and what that means for the bytes |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
@@ -21,12 +21,14 @@
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
 //! | `commands` | what the application asks for |
+//! | `control` | options and policies that change while the connection lives |
 //! | `closing` | how it ends, and for how long the peer is waited for |
 //! | `fastclose` | MP_FASTCLOSE: how it ends at once |
 
 mod buffers;
 mod closing;
 mod commands;
+mod control;
 mod establish;
 mod fallback;
 mod fastclose;
@@ -46,7 +48,7 @@ mod timeouts;
 mod transmit;
 
 pub use establish::first_window;
-pub use join::{JoinRefusal, JoinRequest};
+pub use join::{JoinRefusal, JoinRequest, NewJoin};
 pub use receive::Answer as SegmentAnswer;
 pub use transmit::Interfaces;
 
@@ -55,15 +57,16 @@ use join::CrossedJoin;
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
 use super::handshake::{Answer, Lesson, Offer, Session};
-use super::path_manager::{AddressBook, Attempts, FullMesh, PathManager};
+use super::path_manager::{AddressBook, Attempts, PathManager, path_manager};
 use super::protocol::Protocol;
-use super::scheduler::{MinRtt, Scheduler};
+use super::scheduler::{Scheduler, scheduler};
 use super::state::{DataEvent, DataState};
 use super::subflow::{Role, Subflow};
 use crate::base::config::{ConnectionConfig, Version};
 use crate::base::error::CloseReason;
 use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
+use crate::base::path_endpoint::PathEndpoints;
 use crate::base::seq::DataSeq;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::info::ConnectionProtocol;
@@ -73,11 +76,12 @@ use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
 use crate::wire::packet::FourTuple;
 use fastclose::Fastclose;
-use paths::Unechoed;
+use paths::{Leaving, Permissions, Unechoed};
 use signal_queue::JustSaid;
 use snapshot::Notes;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Something the endpoint must do or tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +195,8 @@ struct Deadlines {
     undelivered: Option<Instant>,
     /// MP_FASTCLOSE has brought no answer.
     fastclose: Option<Instant>,
+    /// An address that is not permitted any more is left, whether other paths are up or not.
+    leave: Option<Instant>,
     /// ADD_ADDR that were not echoed are sent again.
     announce: Option<Instant>,
     /// MP_FAIL that was not answered is sent again, or nobody waits for the answer any more.
@@ -228,6 +234,12 @@ pub struct Connection {
     next_subflow: u32,
     scheduler: Box<dyn Scheduler>,
     path_manager: Box<dyn PathManager>,
+    /// The endpoints of the host.
+    path_endpoints: Arc<PathEndpoints>,
+    /// Which local addresses may be used.
+    permissions: Permissions,
+    /// Local addresses that are not permitted any more, while other paths come up.
+    leaving: Vec<Leaving>,
     addresses: AddressBook,
     /// What came of attempts to open subflows.
     attempts: Attempts,
@@ -344,7 +356,6 @@ impl Connection {
                 paths: PathRecorder::new(config.path_log),
                 ..Notes::default()
             },
-            config,
             protocol,
             token,
             was_mptcp: false,
@@ -354,11 +365,16 @@ impl Connection {
                 tuple,
                 interface,
                 tcb,
+                config.subflow,
                 Role::Initial,
             )],
             next_subflow: 1,
-            scheduler: Box::new(MinRtt),
-            path_manager: Box::new(FullMesh),
+            scheduler: scheduler(config.scheduler),
+            path_manager: path_manager(config.path_manager),
+            path_endpoints: Arc::default(),
+            permissions: Permissions::new(config.allowed_local.as_deref(), tuple.local.ip()),
+            leaving: Vec::new(),
+            config,
             addresses: AddressBook::new(tuple.local.ip(), tuple.remote),
             attempts: Attempts::default(),
             announced_at: None,

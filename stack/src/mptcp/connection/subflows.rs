@@ -162,6 +162,7 @@ impl Connection {
         subflow.received.clear();
         self.path_ended(now, index);
         self.signals.retain(|signal| signal.on != Some(id));
+        self.leave_when_ready(now);
         if self.closed.is_some() {
             self.check_fastclose_wait();
             return;
@@ -247,6 +248,7 @@ impl Connection {
         up: bool,
     ) {
         for &address in addresses {
+            let up = up && self.permits(address);
             self.addresses.set_local_up(address, up);
         }
         self.update_paths_soon(now);

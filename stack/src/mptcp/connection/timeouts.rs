@@ -37,6 +37,7 @@ impl Connection {
             deadlines.probe,
             deadlines.override_small,
             deadlines.paths,
+            deadlines.leave,
             deadlines.announce,
             deadlines.fail,
             deadlines.unmapped,
@@ -86,6 +87,9 @@ impl Connection {
         }
         if take_due(&mut self.deadlines.paths, now) {
             self.update_paths(now);
+        }
+        if take_due(&mut self.deadlines.leave, now) {
+            self.leave_when_ready(now);
         }
         self.retry_crossed(now);
         if take_due(&mut self.deadlines.announce, now) {

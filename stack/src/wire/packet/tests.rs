@@ -69,6 +69,8 @@ fn whole_packets_of_the_reference() {
         assert!(segment.options.dss.is_some() || segment.options.mptcp.len() == 1);
 
         let header = SegmentHeader {
+            traffic_class: 0,
+            hop_limit: 64,
             ecn_capable: false,
             tuple: sent,
             seq: SeqNum(seq),
@@ -97,6 +99,8 @@ fn whole_packets_of_the_reference() {
 
 fn header<'a>(local: &str, remote: &str, options: &'a [u8]) -> SegmentHeader<'a> {
     SegmentHeader {
+        traffic_class: 0,
+        hop_limit: 64,
         ecn_capable: false,
         tuple: tuple(local, remote),
         seq: SeqNum(0xfedc_ba98),
@@ -397,6 +401,8 @@ proptest! {
         }
         let flags = Flags { fin, syn, rst, psh, ece, cwr };
         let header = SegmentHeader {
+            traffic_class: 0,
+            hop_limit: 64,
             ecn_capable: false,
             tuple,
             seq: SeqNum(seq),

@@ -120,7 +120,11 @@ impl Connection {
         if confirmed_now {
             self.update_paths_soon(now);
         }
-        self.subflows[index].heard_dss = true;
+        let first = !core::mem::replace(&mut self.subflows[index].heard_dss, true);
+        if first && index == 0 && self.follows_endpoints() {
+            // Fully established: subflows may be opened from now on.
+            self.update_paths_soon(now);
+        }
         if let Some(ack) = dss.data_ack
             && self.sending_session().is_some()
         {

@@ -126,7 +126,7 @@ impl Connection {
         } else if segment.flags.syn {
             self.check_simultaneous_open(index);
         } else {
-            self.check_pre_established(index, segment.ack);
+            self.check_pre_established(now, index, segment.ack);
         }
         let payload = ArrivedPayload {
             start: payload_start,

@@ -303,6 +303,8 @@ impl Connection {
             seq: outgoing.seq,
             ack: outgoing.ack,
             flags: outgoing.flags,
+            traffic_class: subflow.options.traffic_class,
+            hop_limit: subflow.options.hop_limit,
             ecn_capable: outgoing.ecn_capable,
             window: field,
             options: options.as_bytes(),
@@ -312,13 +314,15 @@ impl Connection {
         } else {
             TransmitChecksum::Complete
         };
-        emit(
+        let mut transmit = emit(
             subflow.interface,
             &header,
             outgoing.payload,
             payload_sum,
             checksum,
             segment_size,
-        )
+        );
+        transmit.tag = subflow.options.tag;
+        transmit
     }
 }
