@@ -4,16 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Where the plug-in and the program are built: the folder of the test programs of this profile.
-fn target() -> PathBuf {
-    let this = std::env::current_exe().expect("a test knows its program");
-    let deps = this.parent().expect("a program is in a folder");
-    deps.parent().unwrap_or(deps).to_owned()
-}
-
-/// The plug-in. An integration test is built after all the forms of its library.
+/// The plug-in. Cargo builds all forms of a library before the integration tests of its package,
+/// into the folder of these; only `cargo build` puts it one folder up as well.
 fn plug_in() -> PathBuf {
-    let path = target().join("libumptcp_packetdrill.so");
+    let this = std::env::current_exe().expect("a test knows its program");
+    let path = this.with_file_name("libumptcp_packetdrill.so");
     assert!(path.exists(), "{} is not there", path.display());
     path
 }
@@ -23,7 +18,8 @@ fn driver() -> &'static Path {
     static DRIVER: OnceLock<PathBuf> = OnceLock::new();
     DRIVER.get_or_init(|| {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/driver");
-        let program = target().join(format!("packetdrill-driver-{}", std::process::id()));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let fresh = folder.join(format!("driver-{}", std::process::id()));
         let files = [
             "main.c",
             "peer.c",
@@ -35,14 +31,17 @@ fn driver() -> &'static Path {
             "limits.c",
         ];
         let built = Command::new("cc")
-            .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-o"])
-            .arg(&program)
+            .args(["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-o"])
+            .arg(&fresh)
             .args(files.map(|file| sources.join(file)))
             .args(["-ldl", "-lpthread"])
             .output()
             .expect("a C compiler");
         let errors = String::from_utf8_lossy(&built.stderr);
         assert!(built.status.success(), "{errors}");
+        // Another run may be at work with the one of the same name: it keeps its own.
+        let program = folder.join("driver");
+        std::fs::rename(&fresh, &program).expect("a program can be renamed");
         program
     })
 }

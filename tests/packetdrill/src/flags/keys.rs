@@ -205,7 +205,7 @@ pub const KEYS: &[Key] = &[
         Some(())
     }),
     key("congestion", "reno or cubic", |to, text| {
-        to.connection.congestion = match text {
+        to.connection.subflow.congestion = match text {
             "reno" => CongestionAlgorithm::NewReno,
             "cubic" => CongestionAlgorithm::Cubic,
             _ => return None,

@@ -46,7 +46,7 @@ fn settings_reach_the_stack() {
     assert_eq!(connection.checksum, ChecksumPolicy::Require);
     assert!(!connection.syn_options.timestamps && !connection.syn_options.sack);
     assert_eq!(connection.syn_options.window_scale, WindowScale::Fixed(7));
-    assert_eq!(connection.congestion, CongestionAlgorithm::NewReno);
+    assert_eq!(connection.subflow.congestion, CongestionAlgorithm::NewReno);
     assert_eq!(connection.delayed_ack, Duration::from_millis(25));
     assert_eq!(connection.initial_rto, Duration::from_secs(3));
     assert_eq!(connection.max_subflows, 2);

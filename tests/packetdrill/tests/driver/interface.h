@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 typedef void *user_t;
 typedef struct sockaddr sockaddr_t;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 
 struct packetdrill_interface host;
 long long last_micros;
@@ -130,6 +131,47 @@ int listening(int protocol, const char *address, uint16_t port)
     CHECK(host.bind(U, fd, (struct sockaddr *)&at, len) == 0);
     CHECK(host.listen(U, fd, 5) == 0);
     return fd;
+}
+
+struct beginning {
+    void *(*run)(void *);
+    void *argument;
+    atomic_int thread;
+};
+
+static void *begin(void *pointer)
+{
+    struct beginning *beginning = pointer;
+    void *(*run)(void *) = beginning->run;
+    void *argument = beginning->argument;
+    atomic_store(&beginning->thread, gettid());
+    return run(argument);
+}
+
+/* The state of a thread as the kernel shows it (proc(5)): a letter after the name in brackets. */
+static char state_of(int thread)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL && fgets(text, sizeof text, file) != NULL);
+    fclose(file);
+    const char *name_end = strrchr(text, ')');
+    CHECK(name_end != NULL);
+    return name_end[2];
+}
+
+pthread_t sleeping(void *(*run)(void *), void *argument)
+{
+    static struct beginning beginning;
+    pthread_t thread;
+    beginning.run = run;
+    beginning.argument = argument;
+    atomic_store(&beginning.thread, 0);
+    CHECK(pthread_create(&thread, NULL, begin, &beginning) == 0);
+    while (atomic_load(&beginning.thread) == 0 || state_of(atomic_load(&beginning.thread)) != 'S')
+        sched_yield();
+    return thread;
 }
 
 long long micros(void)

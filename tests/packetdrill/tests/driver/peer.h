@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,9 @@ void connect_to(struct peer *, const char *here, const char *there, uint16_t por
 
 /* A socket that listens at this address and port. */
 int listening(int protocol, const char *address, uint16_t port);
+/* Starts a thread, and waits until it sleeps in a call of the host. */
+pthread_t sleeping(void *(*run)(void *), void *argument);
+
 long long micros(void);
 int option_int(int fd, int level, int name);
 

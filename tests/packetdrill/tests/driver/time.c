@@ -4,7 +4,6 @@
 #include "scenarios.h"
 
 #include <netinet/in.h>
-#include <pthread.h>
 #include <time.h>
 
 static long long real_micros(void)
@@ -105,11 +104,10 @@ static void *poll_long(void *unused)
 void virtual_threads(void)
 {
     struct peer p;
-    pthread_t thread;
 
     start("local=192.0.2.1 virtual seed=1");
     server = listening(IPPROTO_TCP, "192.0.2.1", 8080);
-    CHECK(pthread_create(&thread, NULL, accept_late, NULL) == 0);
+    pthread_t thread = sleeping(accept_late, NULL);
     CHECK(host.usleep(U, 100000) == 0);
     connect_to(&p, "198.51.100.1", "192.0.2.1", 8080);
     long long then = micros();
@@ -117,12 +115,9 @@ void virtual_threads(void)
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(woken_at >= then && woken_at - then < 1000);
 
-    /* The thread must be in its call before time moves: it is once there is nothing else to do. */
-    CHECK(pthread_create(&thread, NULL, poll_long, NULL) == 0);
-    struct timespec moment = {.tv_nsec = 100 * 1000000};
-    CHECK(nanosleep(&moment, NULL) == 0);
     then = micros();
+    thread = sleeping(poll_long, NULL);
     CHECK(host.usleep(U, 1000000) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
-    CHECK(woken_at - then >= 249000 && woken_at - then < 251000);
+    CHECK(woken_at - then >= 250000 && woken_at - then < 251000);
 }

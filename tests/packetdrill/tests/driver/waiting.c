@@ -1,12 +1,10 @@
 /* Calls that wait, poll, epoll, pipes. */
 
-#define _GNU_SOURCE
 #include "peer.h"
 #include "scenarios.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <pthread.h>
 
 static struct peer p;
 static int server;
@@ -50,11 +48,9 @@ static void *wait_for_the_end(void *fd)
 
 void blocked_threads(void)
 {
-    pthread_t thread;
-
     start("local=192.0.2.1");
     server = listening(IPPROTO_TCP, "192.0.2.1", 8080);
-    CHECK(pthread_create(&thread, NULL, accept_and_read, "all") == 0);
+    pthread_t thread = sleeping(accept_and_read, "all");
     connect_to(&p, "198.51.100.1", "192.0.2.1", 8080);
     send_data(&p, "in ");
     send_data(&p, "parts");
@@ -62,7 +58,7 @@ void blocked_threads(void)
     transmit(&s);
     CHECK(pthread_join(thread, NULL) == 0);
 
-    CHECK(pthread_create(&thread, NULL, connect_and_wait, NULL) == 0);
+    thread = sleeping(connect_and_wait, NULL);
     do {
         s = next();
     } while (s.flags != SYN);
@@ -77,7 +73,7 @@ void blocked_threads(void)
     do {
         s = next();
     } while (s.to.port != 80);
-    CHECK(pthread_create(&thread, NULL, receive_one, &wanted) == 0);
+    thread = sleeping(receive_one, &wanted);
     struct peer stranger = {.here = place("198.51.100.9", 1), .there = place("192.0.2.1", 9)};
     s = from_peer(&stranger, SYN);
     transmit(&s);
@@ -87,8 +83,7 @@ void blocked_threads(void)
     int fd = listening(IPPROTO_TCP, "192.0.2.1", 8082);
     int ends[2];
     CHECK(host.close(U, fd) == 0 && host.pipe(U, ends) == 0);
-    CHECK(pthread_create(&thread, NULL, wait_for_the_end, &ends[0]) == 0);
-    CHECK(host.usleep(U, 1000) == 0);
+    thread = sleeping(wait_for_the_end, &ends[0]);
     CHECK(host.close(U, ends[0]) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
 }
