@@ -12,19 +12,10 @@ use crate::clock::TimeMode;
 use std::net::IpAddr;
 use std::time::Duration;
 use thiserror::Error;
-use umptcp_stack::{ConnectionConfig, EndpointConfig};
+use umptcp_stack::{ConnectionConfig, EndpointConfig, PathEndpoint, PathLimits, PathManagerKind};
 
 /// The environment variable with the address of a stack whose flags name none.
 pub const LOCAL_IP_VARIABLE: &str = "OPT_LOCAL_IP";
-
-/// An address to announce to every peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Announcement {
-    /// The address, which is ours.
-    pub address: IpAddr,
-    /// The port, if not that of the initial subflow.
-    pub port: Option<u16>,
-}
 
 /// The largest packets there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +39,12 @@ pub struct Settings {
     pub receive_timeout: Duration,
     /// The largest packets.
     pub size: Size,
-    /// Addresses to announce.
-    pub announce: Vec<Announcement>,
-    /// Addresses of ours whose subflows are backups.
-    pub backup: Vec<IpAddr>,
+    /// What the path manager is told of addresses; they are ours as well.
+    pub path_endpoints: Vec<PathEndpoint>,
+    /// How much of that each connection may use.
+    pub path_limits: PathLimits,
+    /// The path manager, if one is named.
+    path_manager: Option<PathManagerKind>,
     /// Settings of the host.
     pub endpoint: EndpointConfig,
     /// Settings of its connections.
@@ -66,8 +59,9 @@ impl Default for Settings {
             seed: None,
             receive_timeout: Duration::from_secs(5),
             size: Size::Mtu(1500),
-            announce: Vec::new(),
-            backup: Vec::new(),
+            path_endpoints: Vec::new(),
+            path_limits: PathLimits::default(),
+            path_manager: None,
             endpoint: EndpointConfig::default(),
             connection: ConnectionConfig::default(),
         }
@@ -147,16 +141,19 @@ impl Settings {
             let bad = || FlagError::BadVariable(text.to_owned());
             self.local.push(address.ok_or_else(bad)?);
         }
-        // What is announced, or is a backup, is ours as well.
-        let announced = self.announce.iter().map(|announced| announced.address);
-        let more: Vec<_> = announced.chain(self.backup.iter().copied()).collect();
         if self.local.is_empty() {
             return Err(FlagError::NoAddress);
         }
-        for address in more {
-            if !self.local.contains(&address) {
-                self.local.push(address);
+        for endpoint in &self.path_endpoints {
+            if !self.local.contains(&endpoint.address) {
+                self.local.push(endpoint.address);
             }
+        }
+        if self.path_manager.is_none() && !self.path_endpoints.is_empty() {
+            self.path_manager = Some(PathManagerKind::Endpoints);
+        }
+        if let Some(kind) = self.path_manager {
+            self.connection.path_manager = kind;
         }
         Ok(self)
     }

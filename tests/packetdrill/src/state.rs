@@ -53,8 +53,8 @@ impl State {
     /// A host as the settings want it.
     ///
     /// # Errors
-    /// `EIO` if there is no randomness to start from; `EADDRNOTAVAIL` if an address cannot be
-    /// announced.
+    /// `EIO` if there is no randomness to start from; `EADDRNOTAVAIL` if an address is told of twice
+    /// to the path manager.
     pub fn new(settings: &Settings) -> Result<Self, Errno> {
         let clock = Clock::new(settings.time);
         let now = clock.now();
@@ -66,11 +66,14 @@ impl State {
         for &address in &settings.local {
             endpoint.add_address(now, interface, address);
         }
-        for announced in &settings.announce {
+        for &path_endpoint in &settings.path_endpoints {
             endpoint
-                .announce_address(now, None, announced.address, announced.port)
+                .add_path_endpoint(now, path_endpoint)
                 .map_err(|_| Errno::EADDRNOTAVAIL)?;
         }
+        endpoint
+            .set_path_limits(now, settings.path_limits)
+            .map_err(|_| Errno::EINVAL)?;
         let mut system = System::default();
         system.defaults = settings.connection.clone();
         // Scripts bind whatever port they like.

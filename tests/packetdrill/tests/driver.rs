@@ -31,7 +31,15 @@ fn driver() -> &'static Path {
             "limits.c",
         ];
         let built = Command::new("cc")
-            .args(["-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-o"])
+            .args([
+                "-std=gnu11",
+                "-D_GNU_SOURCE",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-O1",
+                "-o",
+            ])
             .arg(&fresh)
             .args(files.map(|file| sources.join(file)))
             .args(["-ldl", "-lpthread"])

@@ -2,13 +2,14 @@
 //!
 //! The module owns the table and nothing else.
 
-use super::value::{address, announcement, duration, number, ports, small, switch};
+use super::value::{address, duration, number, path_endpoint, ports, small, switch};
 use super::{FlagError, Settings, Size};
 use crate::clock::TimeMode;
 use std::time::Duration;
 use umptcp_stack::{
     AcceptVersions, ChecksumPolicy, CongestionAlgorithm, EcnPolicy, FastcloseMethod, JoinPorts,
-    OtherVersion, SynCookies, Version, WindowScale,
+    OtherVersion, PathEndpointFlags, PathManagerKind, SchedulerKind, SynCookies, Version,
+    WindowScale,
 };
 
 /// A key.
@@ -52,6 +53,9 @@ const TIME: &str = "a time in milliseconds, or with us, ms or s";
 const ON_OFF: &str = "on or off";
 const COUNT: &str = "a number";
 const BYTES: &str = "a number of bytes";
+const LIMIT: &str = "0 to 8";
+const ENDPOINTS: &str =
+    "addresses, each with a port or without, and with +signal, +subflow, +backup or +fullmesh";
 const ADDRESSES: &str = "addresses";
 
 /// The smallest MTU of IPv4 (RFC 791 §3.2), and the MSS that goes with it.
@@ -91,16 +95,46 @@ pub const KEYS: &[Key] = &[
         to.receive_timeout = duration(text)?;
         Some(())
     }),
-    list(
-        "announce",
-        "addresses, with a port or without",
+    list("endpoint", ENDPOINTS, |to, text| {
+        let flags = PathEndpointFlags::default();
+        to.path_endpoints.push(path_endpoint(text, flags)?);
+        Some(())
+    }),
+    list("announce", ENDPOINTS, |to, text| {
+        let flags = PathEndpointFlags {
+            signal: true,
+            ..PathEndpointFlags::default()
+        };
+        to.path_endpoints.push(path_endpoint(text, flags)?);
+        Some(())
+    }),
+    list("backup", ENDPOINTS, |to, text| {
+        let flags = PathEndpointFlags {
+            subflow: true,
+            backup: true,
+            ..PathEndpointFlags::default()
+        };
+        to.path_endpoints.push(path_endpoint(text, flags)?);
+        Some(())
+    }),
+    key(
+        "path_manager",
+        "fullmesh, default, ndiffports or kernel",
         |to, text| {
-            to.announce.push(announcement(text)?);
+            to.path_manager = Some(PathManagerKind::from_name(text)?);
             Some(())
         },
     ),
-    list("backup", ADDRESSES, |to, text| {
-        to.backup.push(address(text)?);
+    key("extra_subflows", LIMIT, |to, text| {
+        to.path_limits.extra_subflows = small(text)?;
+        to.path_limits.check().ok()
+    }),
+    key("add_addr_accepted", LIMIT, |to, text| {
+        to.path_limits.add_addr_accepted = small(text)?;
+        to.path_limits.check().ok()
+    }),
+    key("scheduler", "a name", |to, text| {
+        to.connection.scheduler = SchedulerKind::from_name(text)?;
         Some(())
     }),
     key("max_subflows", COUNT, |to, text| {

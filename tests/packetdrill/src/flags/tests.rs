@@ -1,5 +1,7 @@
 use super::*;
-use umptcp_stack::{AcceptVersions, ChecksumPolicy, CongestionAlgorithm, Version, WindowScale};
+use umptcp_stack::{
+    AcceptVersions, ChecksumPolicy, CongestionAlgorithm, PathManagerKind, Version, WindowScale,
+};
 
 fn parse(flags: &str) -> Result<Settings, FlagError> {
     Settings::parse(flags, None)
@@ -33,7 +35,8 @@ fn settings_reach_the_stack() {
     let settings = parse(
         "local=10.0.0.1 version=1 accept_versions=1 checksum=require timestamps=off \
          window_scale=7 sack=off congestion=reno delayed_ack=25 key=0x10,17 isn=1000 \
-         initial_rto=3s mss=1000 announce=10.0.0.2,[2001:db8::2]:80 backup=10.0.0.3 \
+         initial_rto=3s mss=1000 announce=10.0.0.2,[2001:db8::2]:80 \
+         backup=10.0.0.3 endpoint=10.0.0.4+subflow+fullmesh extra_subflows=4 \
          max_subflows=2 ports=5000-5001",
     )
     .unwrap();
@@ -54,10 +57,23 @@ fn settings_reach_the_stack() {
     assert_eq!(settings.endpoint.fixed_isn, Some(1000));
     assert_eq!(settings.endpoint.ephemeral_ports, (5000, 5001));
     assert_eq!(settings.mtu(), 1040);
-    assert_eq!(settings.announce[1].port, Some(80));
-    // What is announced or a backup is ours.
-    let local = addresses(&["10.0.0.1", "10.0.0.2", "2001:db8::2", "10.0.0.3"]);
+    assert_eq!(settings.path_endpoints[1].port, Some(80));
+    assert!(settings.path_endpoints[1].flags.signal);
+    assert!(settings.path_endpoints[2].flags.backup);
+    assert!(settings.path_endpoints[3].flags.fullmesh);
+    assert_eq!(settings.path_limits.extra_subflows, 4);
+    assert_eq!(connection.path_manager, PathManagerKind::Endpoints);
+    // What the path manager is told of is ours.
+    let local = addresses(&[
+        "10.0.0.1",
+        "10.0.0.2",
+        "2001:db8::2",
+        "10.0.0.3",
+        "10.0.0.4",
+    ]);
     assert_eq!(settings.local, local);
+    let fullmesh = parse("local=10.0.0.1 announce=10.0.0.2 path_manager=fullmesh").unwrap();
+    assert_eq!(fullmesh.connection.path_manager, PathManagerKind::FullMesh);
     assert_eq!(parse("local=fd00::1,mss=1000").unwrap().mtu(), 1060);
 }
 

@@ -2,9 +2,9 @@
 //!
 //! The module owns how a number, a time and an address are written. `None` is what is none.
 
-use super::Announcement;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use umptcp_stack::{PathEndpoint, PathEndpointFlags};
 
 /// A number, decimal or with `0x`.
 pub(super) fn number(text: &str) -> Option<u64> {
@@ -53,18 +53,39 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// An address, or an address and a port as `192.0.2.1:80` or `[2001:db8::1]:80`.
-pub(super) fn announcement(text: &str) -> Option<Announcement> {
+fn address_and_port(text: &str) -> Option<(IpAddr, Option<u16>)> {
     if let Some(address) = address(text) {
-        return Some(Announcement {
-            address,
-            port: None,
-        });
+        return Some((address, None));
     }
     let with_port: SocketAddr = text.parse().ok()?;
-    (with_port.port() != 0).then_some(Announcement {
-        address: with_port.ip(),
-        port: Some(with_port.port()),
-    })
+    Some((
+        address(&with_port.ip().to_string())?,
+        Some(with_port.port()),
+    ))
+}
+
+/// An address, maybe with a port, and after each `+` a word of what it is for, beside what is given.
+pub(super) fn path_endpoint(text: &str, mut flags: PathEndpointFlags) -> Option<PathEndpoint> {
+    let mut words = text.split('+');
+    let (address, port) = address_and_port(words.next()?)?;
+    for word in words {
+        match word {
+            "signal" => flags.signal = true,
+            "subflow" => flags.subflow = true,
+            "backup" => flags.backup = true,
+            "fullmesh" => flags.fullmesh = true,
+            _ => return None,
+        }
+    }
+    let endpoint = PathEndpoint {
+        id: 0,
+        address,
+        port,
+        interface: None,
+        flags,
+    };
+    endpoint.check().ok()?;
+    Some(endpoint)
 }
 
 /// Two ports, the lower first: `LOW-HIGH`.
