@@ -35,6 +35,8 @@
 //! | `socket` | a socket before it is connected or listens |
 //! | `stream`, `readiness`, `options`, `split`, `listener` | the sockets |
 //! | [`blocking`] | the same for programs without async |
+//! | `control` | subflows, addresses and policies of a live connection |
+//! | `events` | what happens to connections, as streams |
 //! | `address`, `connect` | names, and the first of several addresses that answers |
 //! | `connection` | what the faces of one connection have in common |
 //! | `shared` | the endpoint behind its lock, and who waits for what |
@@ -50,9 +52,11 @@ pub mod blocking;
 pub mod bsd;
 mod connect;
 mod connection;
+mod control;
 pub mod device;
 mod driver;
 mod error;
+mod events;
 mod listener;
 #[cfg(test)]
 #[path = "../tests/common/namespace.rs"]
@@ -71,7 +75,9 @@ mod testing;
 
 pub use address::ToAddresses;
 pub use bsd::options::SocketOptions;
+pub use control::{ConnectionControl, SubflowControl};
 pub use device::{Device, LinkSwitch, MemoryDevice, TunDevice};
+pub use events::{ConnectionEvent, ConnectionEvents, DEFAULT_QUEUE, StackEvent, StackEvents};
 pub use listener::{Incoming, MptcpListener};
 pub use netlink::Network;
 pub use socket::MptcpSocket;
@@ -81,11 +87,15 @@ pub use stack_socket::{FromErrno, Interest, StackSocket};
 pub use stream::MptcpStream;
 pub use umptcp_stack::{
     AbortError, AcceptVersions, AddressError, AddressId, BlackHole, ChecksumPolicy, CloseReason,
-    CongestionAlgorithm, ConnectError, ConnectionConfig, ConnectionId, ConnectionInfo,
-    ConnectionProtocol, EcnPolicy, EndpointConfig, EndpointStats, FailedJoinLimits,
-    FastcloseMethod, InterfaceId, JoinPorts, Keepalive, ListenError, MpTcpRst, MptcpCounter,
-    MptcpCounters, NetworkError, OtherVersion, PeerKnowledge, PeerVersions, ReadError, ResetReason,
-    SubflowError, SubflowId, SubflowInfo, SynCookies, Transmit, Version, WriteError,
+    CongestionAlgorithm, CongestionPhase, ConnectError, ConnectionConfig, ConnectionId,
+    ConnectionInfo, ConnectionProtocol, DataState, EcnPolicy, EndpointConfig, EndpointStats, Event,
+    FailedJoinLimits, FallbackReason, FastcloseMethod, InterfaceId, JoinPorts, Keepalive,
+    ListenError, ListenerId, LocalAddress, MpTcpRst, MptcpCounter, MptcpCounters, NetworkError,
+    OpenSubflow, OtherVersion, PathEndpoint, PathEndpointError, PathEndpointFlags, PathEndpointKey,
+    PathLimits, PathLog, PathManagerKind, PathRange, PeerKnowledge, PeerVersions, PlainDirections,
+    ReadError, RemoteAddress, ResetReason, SchedulerKind, SubflowChange, SubflowCloseReason,
+    SubflowError, SubflowId, SubflowInfo, SubflowOptions, SubflowSource, SynCookies, TcpState,
+    TcpStatistics, Transmit, Version, WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

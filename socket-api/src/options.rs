@@ -3,6 +3,7 @@
 //! The module owns these methods of the stream; the settings are the endpoint's.
 
 use crate::connection::SharedConnection;
+use crate::control::ConnectionControl;
 use crate::stream::MptcpStream;
 use std::io;
 use std::net::Shutdown;
@@ -70,6 +71,13 @@ macro_rules! connection_options {
             /// Never; the type is that of other sockets.
             pub fn take_error(&self) -> io::Result<Option<io::Error>> {
                 Ok(self.connection().take_error())
+            }
+
+            /// A handle to control the connection by, while the stream is read and written
+            /// elsewhere.
+            #[must_use]
+            pub fn control(&self) -> ConnectionControl {
+                ConnectionControl::new(self.connection())
             }
 
             /// Ends the connection at once; the peer sees a reset, and whoever waits gets

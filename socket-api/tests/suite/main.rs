@@ -4,6 +4,7 @@
 #[path = "../common/namespace.rs"]
 mod namespace;
 
+mod control;
 mod hosts;
 mod lifecycle;
 mod paths;

@@ -268,11 +268,13 @@ impl Endpoint {
     /// The application is done with this id: both directions end in order (at once if data is
     /// unread), and the connection is forgotten when it has ended. The id is invalid from now on.
     pub fn release(&mut self, now: Instant, connection: ConnectionId) {
-        if let Some(entry) = self.connections.get_mut(connection) {
+        if let Some(entry) = self.connections.get_mut(connection)
+            && !entry.released
+        {
             entry.released = true;
             entry.connection.release(now);
             self.after(now, connection);
-            self.forget_events(connection);
+            self.events.push_back(Event::Released(connection));
         }
     }
 
