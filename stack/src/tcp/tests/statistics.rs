@@ -134,3 +134,25 @@ fn a_packet_that_the_device_cuts_counts_as_its_pieces() {
     tcb.send_data(NOW, payload, 2500, 1000, false);
     assert_eq!(tcb.statistics().unacked_segments, 3);
 }
+
+/// A window for each round trip of 100 ms.
+#[test]
+fn the_rate_is_that_of_a_round_trip() {
+    let mut tcb = sender(false, 4);
+    assert_eq!(tcb.statistics().delivery_rate, None);
+    let mut now = LATER + Duration::from_millis(100);
+    ack(&mut tcb, now, 4, None, false);
+    assert_eq!(tcb.statistics().delivery_rate, Some(40_000));
+    // A rest is no part of a round trip.
+    now += Duration::from_secs(10);
+    for _ in 0..2 {
+        let payload = SmallVec::from_iter([Bytes::from_static(&[7; 1000])]);
+        tcb.send_data(now, payload, 1000, 1000, false);
+    }
+    now += Duration::from_millis(100);
+    ack(&mut tcb, now, 5, None, false);
+    assert_eq!(tcb.statistics().delivery_rate, Some(10_000));
+    // One that comes right behind it tells nothing of the path.
+    ack(&mut tcb, now, 6, None, false);
+    assert_eq!(tcb.statistics().delivery_rate, Some(10_000));
+}
