@@ -71,9 +71,14 @@ impl Endpoint {
             if let Some(entry) = self.connections.get_mut(id)
                 && entry.listener == Some(listener)
             {
+                // Nobody has accepted it, so nobody has let go of it: its end is told.
                 entry.connection.abort(now, CloseReason::Aborted);
                 self.after(now, id);
-                self.release(now, id);
+                if let Some(entry) = self.connections.get_mut(id) {
+                    entry.released = true;
+                    entry.connection.release(now);
+                    self.after(now, id);
+                }
             }
         }
         self.events

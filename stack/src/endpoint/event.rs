@@ -46,7 +46,8 @@ pub enum Event {
         connection: ConnectionId,
         /// The subflow.
         subflow: SubflowId,
-        /// It is a backup now, in the direction that who asks receives on.
+        /// It is a backup now. If the peer has asked, that binds what we send; if we have, what the
+        /// peer sends.
         backup: bool,
         /// The peer has asked for it; else we have asked the peer.
         by_peer: bool,

@@ -14,6 +14,7 @@ mod harm;
 mod liveness;
 mod loss_recovery;
 mod middleboxes;
+mod path_log;
 mod path_mtu;
 mod paths;
 mod plain_tcp;
