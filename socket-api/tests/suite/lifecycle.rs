@@ -217,7 +217,7 @@ async fn a_dropped_connect_ends_the_task_too() {
         .interface(device, [[10, 0, 0, 1].into()])
         .start()
         .unwrap();
-    cancel_after_one_poll(stack.connect("10.0.0.2:80".parse().unwrap())).await;
+    cancel_after_one_poll(stack.connect("10.0.0.2:80")).await;
     drop(stack);
     until_peer_is_gone(&mut other).await;
 }
