@@ -4,10 +4,15 @@
 #[path = "../common/namespace.rs"]
 mod namespace;
 
+mod blocking;
+mod connecting;
 mod hosts;
 mod lifecycle;
+mod listening;
 mod paths;
 mod peers;
+mod readiness;
+mod sockets;
 mod streams;
 mod transfer;
 mod tun;
