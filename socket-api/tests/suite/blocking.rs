@@ -192,6 +192,7 @@ fn connecting_has_a_limit_and_refusals_are_told() {
     let remotes = vec!["10.0.0.9:1".parse().unwrap(), ADDRESS.parse().unwrap()];
     let client = pair.client.connect(remotes).unwrap();
     assert_eq!(client.peer_addr(), ADDRESS.parse().unwrap());
+    let _server = pair.listener.accept().unwrap();
     pair.server.stop();
     let error = pair.server.connect("10.0.0.1:1").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
@@ -220,6 +221,7 @@ fn streams_outlive_the_handles_of_their_stacks() {
 async fn inside_a_runtime_it_works_all_the_same() {
     let pair = Pair::start(ConnectionConfig::default());
     let (mut client, mut server) = pair.connection();
+    client.set_nodelay(true);
     // More often than a task may without letting others run.
     for round in 0..1000_u32 {
         client.write_all(&round.to_be_bytes()).unwrap();
