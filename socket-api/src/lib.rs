@@ -35,6 +35,7 @@
 //! | `socket` | a socket before it is connected or listens |
 //! | `stream`, `readiness`, `options`, `split`, `listener` | the sockets |
 //! | [`blocking`] | the same for programs without async |
+//! | `timeouts` | time limits on reads and writes |
 //! | `address`, `connect` | names, and the first of several addresses that answers |
 //! | `connection` | what the faces of one connection have in common |
 //! | `shared` | the endpoint behind its lock, and who waits for what |
@@ -64,6 +65,7 @@ mod stack;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod timeouts;
 
 pub use address::ToAddresses;
 pub use device::{Device, LinkSwitch, MemoryDevice, TunDevice};
@@ -73,6 +75,7 @@ pub use socket::MptcpSocket;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stack::{Stack, StackBuilder};
 pub use stream::MptcpStream;
+pub use timeouts::WithTimeouts;
 pub use umptcp_stack::{
     AbortError, AcceptVersions, AddressError, AddressId, BlackHole, ChecksumPolicy, CloseReason,
     CongestionAlgorithm, ConnectError, ConnectionConfig, ConnectionId, ConnectionInfo,

@@ -27,7 +27,8 @@ const MAX_READ: usize = 256 * 1024;
 /// [`set_linger`](Self::set_linger) changes that.
 ///
 /// A time limit for any of its waits is `tokio::time::timeout` around it: what a method says on
-/// cancellation is what is so after the limit.
+/// cancellation is what is so after the limit. [`WithTimeouts`](crate::WithTimeouts) limits the
+/// reads and writes of code that takes any stream.
 #[derive(Debug)]
 pub struct MptcpStream {
     connection: SharedConnection,

@@ -4,8 +4,9 @@ use crate::hosts::{Hosts, PORT, cancel_after_one_poll, exchange, soon};
 use bytes::Bytes;
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::net::Shutdown;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest, ReadBuf};
-use umptcp::{ConnectionConfig, MptcpStream};
+use umptcp::{ConnectionConfig, MptcpStream, WithTimeouts};
 
 /// A connection whose buffers are soon full.
 async fn with_small_buffers(hosts: &Hosts) -> (MptcpStream, MptcpStream) {
@@ -140,6 +141,39 @@ async fn room_is_waited_for_and_cancelled_writes_take_nothing() {
 }
 
 #[tokio::test]
+async fn a_limit_on_waiting_loses_nothing() {
+    let hosts = Hosts::start(1);
+    let (client, mut server) = with_small_buffers(&hosts).await;
+    let limit = Some(Duration::from_millis(50));
+    let mut client = WithTimeouts::new(client, limit, limit);
+    let mut buffer = [0; 10];
+    for _ in 0..2 {
+        let began = Instant::now();
+        let error = soon(client.read(&mut buffer)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        assert!(began.elapsed() >= Duration::from_millis(50));
+    }
+    server.write_all(b"late").await.unwrap();
+    soon(client.get_ref().readable()).await.unwrap();
+    assert_eq!(client.read(&mut buffer).await.unwrap(), 4);
+
+    hosts.links[0].set_up(false);
+    let written = fill(client.get_ref());
+    let error = soon(client.write(b"more")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    hosts.links[0].set_up(true);
+    soon(server.read_exact(&mut vec![0; written]))
+        .await
+        .unwrap();
+    soon(client.get_ref().writable()).await.unwrap();
+    client.write_all(b"more").await.unwrap();
+    client.into_inner().shutdown().await.unwrap();
+    let mut rest = String::new();
+    soon(server.read_to_string(&mut rest)).await.unwrap();
+    assert_eq!(rest, "more");
+}
+
+#[tokio::test]
 async fn who_reads_no_more_still_writes() {
     let hosts = Hosts::start(1);
     let (mut client, mut server) = with_small_buffers(&hosts).await;
@@ -163,6 +197,27 @@ async fn who_reads_no_more_still_writes() {
     assert_eq!(text, "still heard");
     soon(client.flushed()).await.unwrap();
     assert_eq!(client.read(&mut buffer).await.unwrap(), 0, "the end stays");
+}
+
+/// RFC 1122 §4.2.2.13: data for an application that has gone is answered with a reset, whether or
+/// not it had stopped reading before.
+#[tokio::test]
+async fn who_reads_no_more_and_goes_is_heard_to_be_gone() {
+    let hosts = Hosts::start(1);
+    let (client, mut server) = hosts.connection().await;
+    client.shutdown_with(Shutdown::Read).unwrap();
+    drop(client);
+    assert_eq!(soon(server.read(&mut [0; 1])).await.unwrap(), 0);
+    let error = soon(async {
+        loop {
+            if let Err(error) = server.write_all(&[1; 1000]).await {
+                return error;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
 }
 
 #[tokio::test]
