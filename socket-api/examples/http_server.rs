@@ -4,6 +4,9 @@
 //! ```console
 //! $ cargo run -p umptcp --example http_server
 //! ```
+//!
+//! With `--tun`, which needs the capability `CAP_NET_ADMIN`, only the server, for the kernel's
+//! clients: they reach it over two TUN devices.
 
 mod two_paths;
 
@@ -15,7 +18,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use two_paths::{Outcome, TwoPaths, wait_for_both_paths};
-use umptcp::{ConnectionConfig, LinkSwitch, MptcpListener};
+use umptcp::{ConnectionConfig, LinkSwitch, MptcpListener, Network, Stack, TunDevice};
 
 const ADDRESS: &str = "10.0.0.2:80";
 const BODY_LEN: usize = 16 << 20;
@@ -26,6 +29,9 @@ const MANY_PACKETS: u64 = 1000;
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
+    if std::env::args().any(|argument| argument == "--tun") {
+        return serve_the_kernel().await;
+    }
     let hosts = TwoPaths::new();
     let server = hosts.server.start()?;
     let client = hosts.client.start()?;
@@ -93,6 +99,28 @@ async fn fetch(mut body: Incoming, links: &[LinkSwitch; 2]) -> Outcome<()> {
         Some((other, before)) if other.packets_carried() - before > MANY_PACKETS => Ok(()),
         _ => Err("the path that was left has not carried the rest".into()),
     }
+}
+
+/// Serves for ever at an address on each of two TUN devices.
+async fn serve_the_kernel() -> Outcome<()> {
+    let network = Network::connect().await?;
+    let mut stack = Stack::builder();
+    for (link, name) in [(0, "http0"), (1, "http1")] {
+        let device = TunDevice::open(name, 1500)?;
+        network
+            .add_address(name, [10, 9, link, 1].into(), 24)
+            .await?;
+        network.set_up(name).await?;
+        stack = stack.interface(device, [[10, 9, link, 2].into()]);
+    }
+    let stack = stack.start()?;
+    for interface in stack.interfaces() {
+        stack.interface_up(*interface).await?;
+    }
+    let listener = stack.listen("0.0.0.0:80".parse()?, ConnectionConfig::default())?;
+    println!("http://10.9.0.2/body and http://10.9.1.2/body");
+    serve(listener).await;
+    Ok(())
 }
 
 async fn serve(listener: MptcpListener) {
