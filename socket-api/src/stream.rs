@@ -168,7 +168,7 @@ impl MptcpStream {
     /// system, and this connection has none.
     #[must_use]
     pub fn into_blocking(self) -> crate::blocking::MptcpStream {
-        crate::blocking::MptcpStream::from_shared(self.connection)
+        crate::blocking::MptcpStream::new(self)
     }
 
     /// Splits the stream into a half to read and a half to write, for two tasks.

@@ -236,6 +236,26 @@ async fn inside_a_runtime_it_works_all_the_same() {
     assert_eq!(value, 7);
 }
 
+/// Whoever waits further out on the same thread is not forgotten.
+#[test]
+fn waiting_inside_of_waiting_works() {
+    let pair = Pair::start(ConnectionConfig::default());
+    let (mut client, mut server) = pair.connection();
+    let text = pair.client.block_on(async {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let inner = async {
+            client.write_all(b"inner").unwrap();
+            let mut buffer = [0; 5];
+            sender.send("outer").unwrap();
+            server.read_exact(&mut buffer).unwrap();
+            assert_eq!(&buffer, b"inner");
+        };
+        let (received, ()) = tokio::join!(receiver, inner);
+        received.unwrap()
+    });
+    assert_eq!(text, "outer");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_change_between_async_and_blocking() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

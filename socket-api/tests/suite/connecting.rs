@@ -1,6 +1,6 @@
 //! Connecting to names and to several addresses, of which not all answer.
 
-use crate::hosts::{PORT, cancel_after_one_poll, exchange, soon, waits};
+use crate::hosts::{Hosts, PORT, cancel_after_one_poll, exchange, soon, waits};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -142,6 +142,15 @@ async fn a_refusal_leads_to_the_next_address_and_the_error_tells_of_all() {
         text.contains("[fd00::2]:0") && text.contains("10.0.0.2:2") && text.contains("refused"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_family_that_the_stack_lacks_does_not_hide_a_refusal() {
+    let hosts = Hosts::start(1);
+    let remotes = vec![address("10.0.0.2:1"), address(LIVE_V6)];
+    let error = soon(hosts.client.connect(remotes)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+    assert!(error.to_string().contains(LIVE_V6), "{error}");
 }
 
 #[tokio::test]
