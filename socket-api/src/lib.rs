@@ -37,6 +37,7 @@
 //! | [`blocking`] | the same for programs without async |
 //! | `control` | subflows, addresses and policies of a live connection |
 //! | `events` | what happens to connections, as streams |
+//! | `timeouts` | time limits on reads and writes |
 //! | `address`, `connect` | names, and the first of several addresses that answers |
 //! | `connection` | what the faces of one connection have in common |
 //! | `shared` | the endpoint behind its lock, and who waits for what |
@@ -72,6 +73,7 @@ mod stack_socket;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod timeouts;
 
 pub use address::ToAddresses;
 pub use bsd::options::SocketOptions;
@@ -85,6 +87,7 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf
 pub use stack::{Stack, StackBuilder};
 pub use stack_socket::{FromErrno, Interest, StackSocket};
 pub use stream::MptcpStream;
+pub use timeouts::WithTimeouts;
 pub use umptcp_stack::{
     AbortError, AcceptVersions, AddressError, AddressId, BlackHole, ChecksumPolicy, CloseReason,
     CongestionAlgorithm, CongestionPhase, ConnectError, ConnectionConfig, ConnectionId,

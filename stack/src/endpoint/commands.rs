@@ -40,7 +40,7 @@ impl Endpoint {
             let start = self.rng.next_u32();
             let range = self.config.ephemeral_ports;
             let port = self.listeners.free_port(local.ip(), range, start);
-            local.set_port(port.ok_or(ListenError::NoFreePort(local.ip()))?);
+            local.set_port(port.ok_or_else(|| ListenError::NoFreePort(local.ip()))?);
         }
         let listener = self.listeners.add(local, config, self.config.backlog)?;
         self.events.push_back(Event::ListenerOpened(listener));
