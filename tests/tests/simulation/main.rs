@@ -6,6 +6,7 @@ mod addresses;
 mod break_before_make;
 mod buffers;
 mod closing;
+mod control;
 mod ecn;
 mod fallback;
 mod flow_control;

@@ -166,7 +166,6 @@ impl Connection {
         subflow.received.clear();
         self.path_ended(now, index);
         self.signals.retain(|signal| signal.on != Some(id));
-        self.leave_when_ready(now);
         if self.closed.is_some() {
             self.check_fastclose_wait();
             return;
