@@ -6,7 +6,7 @@
 use super::address::{Family, SockAddr};
 use super::bindings::{BindingId, Reuse};
 use super::errors::ToErrno;
-use super::options::SocketOptions;
+use super::options::KeptOptions;
 use super::system::{OptionProfile, System};
 use super::{Errno, IPPROTO_MPTCP, connection_info};
 use std::net::{IpAddr, SocketAddr};
@@ -101,7 +101,7 @@ pub struct Socket {
     pub(super) state: SocketState,
     /// What its connections start with.
     pub(super) config: ConnectionConfig,
-    pub(super) options: SocketOptions,
+    pub(super) options: KeptOptions,
     bound: Option<Bound>,
     /// The application has bound it to one address.
     bound_to_address: bool,
@@ -154,7 +154,7 @@ impl Socket {
             protocol,
             state: SocketState::Fresh,
             config,
-            options: SocketOptions::default(),
+            options: KeptOptions::default(),
             bound: None,
             bound_to_address: false,
             error: None,

@@ -9,7 +9,7 @@ use umptcp_stack::InterfaceId;
 
 /// Options that a socket keeps.
 #[derive(Clone, Debug)]
-pub struct SocketOptions {
+pub struct KeptOptions {
     pub(in crate::bsd) reuse_address: bool,
     pub(in crate::bsd) reuse_port: bool,
     pub(in crate::bsd) v6_only: bool,
@@ -41,7 +41,7 @@ pub struct SocketOptions {
     pub(in crate::bsd) remembered: BTreeMap<(i32, i32), i32>,
 }
 
-impl Default for SocketOptions {
+impl Default for KeptOptions {
     fn default() -> Self {
         Self {
             reuse_address: false,
@@ -65,7 +65,7 @@ impl Default for SocketOptions {
     }
 }
 
-impl SocketOptions {
+impl KeptOptions {
     /// What an accepted socket has of its listener's.
     pub(in crate::bsd) fn inherited(&self) -> Self {
         Self {

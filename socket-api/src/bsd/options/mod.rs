@@ -6,6 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | `socket_level`, `tcp_level`, `ip_level` | options of any TCP socket, and how they reach subflows |
+//! | `face` | the same for Rust programs |
 //! | `value`, `kept`, `subflows` | values as bytes, what a socket remembers, how options reach subflows |
 //!
 //! # Decisions
@@ -24,6 +25,7 @@
 //! - **Subflow ids** count from 1 and are never used again where they are 32 bits wide (Linux); the
 //!   draft's ids of 8 bits are the same numbers as long as they fit.
 
+mod face;
 mod ip_level;
 mod kept;
 mod socket_level;
@@ -31,7 +33,8 @@ mod subflows;
 mod tcp_level;
 mod value;
 
-pub use kept::SocketOptions;
+pub use face::SocketOptions;
+pub use kept::KeptOptions;
 
 use super::{Errno, Net, OptionProfile, Protocol, Socket, UserMemory};
 
