@@ -1,7 +1,7 @@
 //! What `so_flags` say: settings of the plug-in and of its stack, as `key=value` pairs.
 //!
 //! The module owns the grammar. Each key, with its meaning, is in the README beside this crate;
-//! a test holds the two together. What a key does is in [`keys`].
+//! a test holds the two together. What a key does is in `keys`.
 
 mod keys;
 mod value;

@@ -80,9 +80,9 @@ table! {
     sendto: fn(c_int, *const c_void, size_t, c_int, *const sockaddr, socklen_t) -> ssize_t;
     /// `sendmsg`.
     sendmsg: fn(c_int, *const msghdr, c_int) -> ssize_t;
-    /// `fcntl`; see [`ffi`] about its last argument.
+    /// `fcntl`; see `ffi` about its last argument.
     fcntl: fn(c_int, c_int, c_long) -> c_int;
-    /// `ioctl`; see [`ffi`] about its last argument.
+    /// `ioctl`; see `ffi` about its last argument.
     ioctl: fn(c_int, c_ulong, *mut c_int) -> c_int;
     /// `close`.
     close: fn(c_int) -> c_int;

@@ -8,7 +8,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `ffi`, `memory` | the way from C and back: the only `unsafe` code |
+//! | `ffi` | the way from C and back: the only `unsafe` code |
 //! | [`interface`] | the table |
 //! | `hosts` | hosts by number |
 //! | [`flags`] | settings |
@@ -26,7 +26,6 @@ pub mod flags;
 pub mod host;
 mod hosts;
 pub mod interface;
-mod memory;
 pub mod pipe;
 pub mod state;
 mod waiting;

@@ -1,7 +1,7 @@
 //! The calls of the interface, on numbers and bytes that are known to be good.
 //!
 //! The module owns what each call does and gives. Pointers are the business of
-//! [`ffi`](crate::ffi), waiting that of [`host`](crate::host), and what a socket is that of
+//! `ffi`, waiting that of [`host`](crate::host), and what a socket is that of
 //! `umptcp::bsd`.
 //!
 //! | file | what |

@@ -102,7 +102,9 @@ struct segment open_to(struct peer *p, const uint8_t *options, size_t len)
     transmit(&s);
     p->seq += 1;
 
-    s = next();
+    do {
+        s = next();
+    } while (s.to.port != p->here.port);
     CHECK(s.flags == (SYN | ACK));
     CHECK(s.ack == p->seq);
     CHECK(s.from.port == p->there.port && s.to.port == p->here.port);

@@ -4,11 +4,6 @@
 //! length that cannot be gives `EINVAL`; that any other pointer is good is the caller's promise, as
 //! it is to any function of C.
 
-#![allow(
-    unsafe_code,
-    reason = "the caller's memory is behind raw pointers; this file and ffi.rs follow them"
-)]
-
 use libc::{c_int, iovec, msghdr, sockaddr, socklen_t};
 use std::slice;
 use umptcp::bsd::{Errno, SockAddr, UserMemory};
