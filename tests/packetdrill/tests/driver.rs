@@ -84,6 +84,7 @@ scenarios! {
     ipv6,
     vectors_and_messages,
     mptcp_passive,
+    mptcp_announces,
     mptcp_falls_back,
     blocked_threads,
     readiness,

@@ -24,6 +24,7 @@ static const struct {
     {"ipv6", ipv6},
     {"vectors_and_messages", vectors_and_messages},
     {"mptcp_passive", mptcp_passive},
+    {"mptcp_announces", mptcp_announces},
     {"mptcp_falls_back", mptcp_falls_back},
     {"blocked_threads", blocked_threads},
     {"readiness", readiness},

@@ -14,7 +14,7 @@
 #endif
 
 /* Subtypes of MPTCP options (RFC 8684 section 8.2). */
-enum { MP_CAPABLE = 0, DSS = 2 };
+enum { MP_CAPABLE = 0, DSS = 2, ADD_ADDR = 3 };
 
 /* Two keys, with the last 64 bits of their SHA-256: the initial data sequence numbers (3.1). */
 static const uint64_t peer_key = 0x0102030405060708, peer_idsn = 0xf5a101d3d29d6f72;
@@ -120,6 +120,35 @@ void mptcp_passive(void)
     transmit(&s);
     CHECK(option_int(fd, SOL_SOCKET, SO_ERROR) == 0);
     CHECK(host.close(U, fd) == 0);
+}
+
+/* Endpoints in the flags are announced to the peer. */
+void mptcp_announces(void)
+{
+    struct peer p = {.here = place("198.51.100.1", 40000),
+                     .there = place("192.0.2.1", 8080),
+                     .seq = 1000};
+    const uint8_t *option;
+
+    start("local=192.0.2.1 key=0x1112131415161718 announce=192.0.2.2");
+    int server = listening(IPPROTO_MPTCP, "192.0.2.1", 8080);
+    open_to(&p, capable, sizeof capable);
+    struct segment s = from_peer(&p, ACK);
+    add_keys(&s);
+    transmit(&s);
+    CHECK(host.accept(U, server, NULL, NULL) >= 0);
+    s = from_peer(&p, ACK | PSH);
+    s.payload = (const uint8_t *)"x";
+    s.payload_len = 1;
+    add_dss(&s, host_idsn + 1, peer_idsn + 1, 1, 1);
+    transmit(&s);
+    do {
+        s = next();
+        option = mptcp_option_of(&s, ADD_ADDR);
+    } while (!option);
+    /* Id, address, HMAC (3.4.1). */
+    const uint8_t address[] = {192, 0, 2, 2};
+    CHECK(option[1] == 16 && option[3] != 0 && memcmp(option + 4, address, 4) == 0);
 }
 
 void mptcp_falls_back(void)

@@ -12,6 +12,7 @@ void vectors_and_messages(void);
 
 /* multipath.c */
 void mptcp_passive(void);
+void mptcp_announces(void);
 void mptcp_falls_back(void);
 
 /* waiting.c */
