@@ -287,11 +287,13 @@ impl Host {
     }
 
     /// Moves virtual time to the next deadline, at most to `limit`, once everybody who waits has
-    /// seen the present.
+    /// seen the present. If something happens until then it is the caller who has to look first: two
+    /// that wait for each other to look would wait for ever.
     fn step<'a>(&'a self, mut guard: Guard<'a>, limit: Option<Instant>) -> Guard<'a> {
+        let before = guard.waiting.generation();
         while let Some(time) = guard.waiting.time_for_others() {
             guard = self.hear(guard, Some(time));
-            if guard.stopped {
+            if guard.stopped || guard.waiting.generation() != before {
                 return guard;
             }
         }

@@ -87,6 +87,7 @@ scenarios! {
     mptcp_announces,
     mptcp_falls_back,
     blocked_threads,
+    freed,
     readiness,
     edges,
     pipes,

@@ -27,6 +27,7 @@ static const struct {
     {"mptcp_announces", mptcp_announces},
     {"mptcp_falls_back", mptcp_falls_back},
     {"blocked_threads", blocked_threads},
+    {"freed", freed},
     {"readiness", readiness},
     {"edges", edges},
     {"pipes", pipes},

@@ -17,6 +17,7 @@ void mptcp_falls_back(void);
 
 /* waiting.c */
 void blocked_threads(void);
+void freed(void);
 void readiness(void);
 void edges(void);
 void pipes(void);

@@ -88,6 +88,25 @@ void blocked_threads(void)
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
+static void *accept_in_vain(void *unused)
+{
+    (void)unused;
+    FAILS(host.accept(U, server, NULL, NULL), ECANCELED);
+    return NULL;
+}
+
+/* A host that is freed ends the calls that wait in it. */
+void freed(void)
+{
+    for (int virtual = 0; virtual < 2; virtual++) {
+        start(virtual ? "local=192.0.2.1 virtual" : "local=192.0.2.1");
+        server = listening(IPPROTO_TCP, "192.0.2.1", 8080);
+        pthread_t thread = sleeping(accept_in_vain, NULL);
+        host.free(U);
+        CHECK(pthread_join(thread, NULL) == 0);
+    }
+}
+
 void readiness(void)
 {
     start("local=192.0.2.1 receive_timeout=100");
