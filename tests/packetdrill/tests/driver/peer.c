@@ -83,7 +83,8 @@ void expect_data(struct peer *p, const char *text)
     do {
         s = next();
         CHECK(s.flags & ACK);
-    } while (s.payload_len == 0 && !(s.flags & FIN));
+        /* On a machine that is busy, what was acknowledged late came twice. */
+    } while ((s.payload_len == 0 && !(s.flags & FIN)) || (int32_t)(s.seq - p->ack) < 0);
     CHECK(s.seq == p->ack);
     CHECK(s.payload_len == strlen(text) && memcmp(s.payload, text, s.payload_len) == 0);
     p->ack += (uint32_t)s.payload_len;
