@@ -17,7 +17,7 @@ const DRIVER_QUIET: Duration = Duration::from_millis(2);
 /// bring what they wait for.
 const CALL_QUIET: Duration = Duration::from_millis(20);
 /// The same on a thread that does not drive: whoever does will move time, unless it waits for us.
-const OTHER_QUIET: Duration = Duration::from_secs(1);
+const OTHER_QUIET: Duration = Duration::from_secs(3);
 /// The same before `netdev_receive` says that there is nothing.
 const GIVE_UP_QUIET: Duration = Duration::from_millis(50);
 /// How long time stands still for a thread that was woken and has not called again.

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 struct packetdrill_interface host;
@@ -151,14 +152,18 @@ static void *begin(void *pointer)
     return run(argument);
 }
 
-/* The state of a thread as the kernel shows it (proc(5)): a letter after the name in brackets. */
+/* The state of a thread as the kernel shows it (proc(5)): a letter after the name in brackets. One
+ * that is gone counts as sleeping. */
 static char state_of(int thread)
 {
     char path[64], text[256] = "";
     snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
     FILE *file = fopen(path, "r");
-    CHECK(file != NULL && fgets(text, sizeof text, file) != NULL);
-    fclose(file);
+    char *read = file ? fgets(text, sizeof text, file) : NULL;
+    if (file)
+        fclose(file);
+    if (!read)
+        return 'S';
     const char *name_end = strrchr(text, ')');
     CHECK(name_end != NULL);
     return name_end[2];
