@@ -6,13 +6,14 @@
 use crate::address::{ToAddresses, resolve};
 use crate::bsd::{Errno, Net, Socket};
 use crate::connect::{LocalEnd, connect_to_any};
+use crate::control_socket::ControlServer;
 use crate::device::Device;
 use crate::driver::Driver;
 use crate::error::{self, StackError, Stopped};
 use crate::events::{EventQueue, StackEvents};
 use crate::listener::MptcpListener;
 use crate::shared::{Clock, Handle, Shared, State, wake_all};
-use crate::smapp::{Answer, Command, Controller, ControllerId, Query, Reply};
+use crate::smapp::{Answer, Command, Controller, ControllerId, EventMask, Query, Reply};
 use crate::socket::{MptcpSocket, within};
 use crate::stack_socket::StackSocket;
 use crate::stream::MptcpStream;
@@ -21,6 +22,7 @@ use rand::rngs::SysRng;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use umptcp_stack::{
@@ -121,6 +123,27 @@ impl Stack {
     pub fn add_controller(&self, controller: Box<dyn Controller>) -> ControllerId {
         self.handle
             .command(|state, now| state.controllers.add(now, &mut state.endpoint, controller))
+    }
+
+    /// Changes which events a controller hears, and tells it of what there is if it is to be `known`.
+    pub(crate) fn set_controller_events(&self, id: ControllerId, events: EventMask, known: bool) {
+        self.handle.command(|state, now| {
+            state.controllers.set_events(id, events);
+            if known {
+                let endpoint = &mut state.endpoint;
+                state.controllers.tell_known(now, endpoint, id);
+            }
+        });
+    }
+
+    /// Opens a control socket at `path`, by which other processes of the same user look at the stack
+    /// and rule it, such as the command `umptcp ss`: see [`control_socket`](crate::control_socket).
+    /// It lasts until the result is dropped, and keeps the stack running until then.
+    ///
+    /// # Errors
+    /// `AddrInUse` if another stack has it, or what the file system gives.
+    pub fn serve_control(&self, path: impl AsRef<Path>) -> io::Result<ControlServer> {
+        ControlServer::open(self.clone(), path.as_ref())
     }
 
     /// Takes a controller away; what it has done stays.

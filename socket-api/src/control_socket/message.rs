@@ -31,7 +31,12 @@ pub enum Request {
     /// Looks something up. Gives [`Answered::Answer`].
     Query(Query),
     /// From now on these events come; with none, no longer. Gives [`Answered::Nothing`].
-    Monitor(EventMask),
+    Monitor {
+        /// The bits of an [`EventMask`].
+        events: EventMask,
+        /// Connections and listeners that are there already are told of first, as if they were new.
+        known: bool,
+    },
     /// All sockets as `ss` shows them. Gives [`Answered::Sockets`].
     Sockets,
     /// The counters of `MPTcpExt`, in the kernel's order. Gives [`Answered::Counters`].

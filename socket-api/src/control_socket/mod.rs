@@ -25,8 +25,8 @@
 //! {"id":2,"failed":{"errno":22,"name":"EINVAL","text":"Invalid argument"}}
 //! ```
 //!
-//! After the request `monitor`, with the bits of an [`EventMask`](crate::smapp::EventMask), lines
-//! with `event` come in between; a client that reads too slowly gets `missed` with a number in place
+//! After the request `{"monitor":{"events":…,"known":false}}`, with the bits of an
+//! [`EventMask`](crate::smapp::EventMask), lines with `event` come in between; a client that reads too slowly gets `missed` with a number in place
 //! of what it missed, and asks anew.
 //!
 //! ```json
@@ -47,7 +47,7 @@ mod report;
 mod server;
 mod session;
 
-pub use client::ControlClient;
-pub use message::{Answered, Failure, Hello, Line, PROTOCOL, Request};
-pub use report::{SocketReport, SocketState, SubflowReport};
+pub use client::{ControlClient, Notice};
+pub use message::{Answered, Failure, Happened, Hello, Line, PROTOCOL, Request};
+pub use report::{MptcpReport, SocketReport, SocketState, SubflowReport, flags};
 pub use server::ControlServer;

@@ -52,6 +52,7 @@ impl SocketState {
             TcpState::Closing => Self::Closing,
             TcpState::LastAck => Self::LastAck,
             TcpState::TimeWait => Self::TimeWait,
+            TcpState::Listen => Self::Listen,
             TcpState::Closed => Self::Unconn,
         }
     }
@@ -251,7 +252,7 @@ fn state(info: &ConnectionInfo, subflows: &[SubflowInfo]) -> SocketState {
 
 fn mptcp(endpoint: &Endpoint, now: Instant, info: &ConnectionInfo) -> MptcpReport {
     let ago = |then: Option<Instant>| {
-        then.map(|then| u64::try_from(now.saturating_since(then).as_millis()).unwrap_or(u64::MAX))
+        then.map(|then| u64::try_from(now.saturating_duration_since(then).as_millis()).unwrap_or(u64::MAX))
     };
     let version = match info.protocol {
         ConnectionProtocol::Mptcp(version) => Some(version),
@@ -301,7 +302,7 @@ fn report_subflow(subflow: &SubflowInfo) -> SubflowReport {
         congestion: subflow.congestion.name().to_owned(),
         rtt_us: subflow
             .srtt
-            .map(|srtt| (micros(srtt), micros(statistics.rttvar))),
+            .map(|srtt| (micros(srtt), statistics.rttvar.map_or(0, micros))),
         rto_ms: micros(statistics.rto) / 1000,
         cwnd: subflow.cwnd as u64,
         ssthresh: subflow.ssthresh.map(|bytes| bytes as u64),
