@@ -400,6 +400,7 @@ impl StackBuilder {
         let clock = Clock::start();
         let mut endpoint = Endpoint::new(self.config, seed);
         let mut devices = Vec::with_capacity(self.interfaces.len());
+        let mut names = Vec::with_capacity(self.interfaces.len());
         for (device, addresses) in self.interfaces {
             let config = InterfaceConfig {
                 mtu: device.mtu(),
@@ -409,10 +410,14 @@ impl StackBuilder {
             for address in addresses {
                 endpoint.add_address(clock.now(), interface, address);
             }
+            let name = device.link_name();
+            let name = name.unwrap_or_else(|| format!("if{}", interface.index()));
+            names.push((interface, name));
             devices.push((interface, device));
         }
         let interfaces: Arc<[InterfaceId]> = devices.iter().map(|(id, _)| *id).collect();
         let shared = Arc::new(Shared::new(clock, endpoint, &interfaces));
+        shared.lock().system.interfaces = names;
         let handle = Handle::new(Arc::clone(&shared));
         // `Driver::new` sets up a timer, which needs the runtime's context: we are in it.
         runtime.spawn(Driver::new(shared, devices));
