@@ -75,7 +75,9 @@ impl ControlClient {
         loop {
             match self.read_line()? {
                 Line::Done { id: of, done } if of == id => return Ok(done),
-                Line::Failed { id: of, failed } if of == id || of == 0 => return Err(fail(&failed)),
+                Line::Failed { id: of, failed } if of == id || of == 0 => {
+                    return Err(fail(&failed));
+                }
                 line @ (Line::Event { .. } | Line::Missed { .. }) => self.early.push_back(line),
                 _ => return Err(unexpected()),
             }
@@ -127,10 +129,15 @@ impl ControlClient {
         self.monitor(controller.events(), true)?;
         let started = std::time::Instant::now();
         // The stack's clock, as its events tell it.
-        let mut clock = Clock { started, at: Duration::ZERO };
+        let mut clock = Clock {
+            started,
+            at: Duration::ZERO,
+        };
         loop {
             let now = clock.now();
-            let wait = controller.poll_timeout().map(|due| due.saturating_duration_since(now));
+            let wait = controller
+                .poll_timeout()
+                .map(|due| due.saturating_duration_since(now));
             if wait.is_some_and(|wait| wait.is_zero()) {
                 controller.handle_timeout(now, &mut Commands::new(now, self));
                 continue;

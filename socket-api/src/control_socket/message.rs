@@ -258,7 +258,14 @@ mod tests {
     fn fields_of_later_versions_are_ignored_and_nonsense_is_not_read() {
         let text = r#"{"hello":{"umptcp":"9","protocol":1,"mood":"good"}}"#;
         assert!(matches!(Line::parse(text), Ok(Line::Hello { .. })));
-        for text in ["", "{}", "[]", r#"{"id":1}"#, r#"{"id":1,"request":"fly"}"#, "\u{0}"] {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            r#"{"id":1}"#,
+            r#"{"id":1,"request":"fly"}"#,
+            "\u{0}",
+        ] {
             assert!(Line::parse(text).is_err(), "{text:?}");
         }
     }

@@ -252,7 +252,9 @@ fn state(info: &ConnectionInfo, subflows: &[SubflowInfo]) -> SocketState {
 
 fn mptcp(endpoint: &Endpoint, now: Instant, info: &ConnectionInfo) -> MptcpReport {
     let ago = |then: Option<Instant>| {
-        then.map(|then| u64::try_from(now.saturating_duration_since(then).as_millis()).unwrap_or(u64::MAX))
+        then.map(|then| {
+            u64::try_from(now.saturating_duration_since(then).as_millis()).unwrap_or(u64::MAX)
+        })
     };
     let version = match info.protocol {
         ConnectionProtocol::Mptcp(version) => Some(version),

@@ -5,7 +5,9 @@
 use super::session;
 use crate::error;
 use crate::stack::Stack;
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
 use std::io;
@@ -72,7 +74,9 @@ fn private_listener(path: &Path) -> io::Result<UnixListener> {
         other => other?,
     }
     listen(&listener, Backlog::new(16)?)?;
-    UnixListener::from_std(std::os::unix::net::UnixListener::from(OwnedFd::from(listener)))
+    UnixListener::from_std(std::os::unix::net::UnixListener::from(OwnedFd::from(
+        listener,
+    )))
 }
 
 /// A socket at which nobody answers any more.

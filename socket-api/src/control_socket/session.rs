@@ -125,12 +125,15 @@ impl Session {
                 Answered::Nothing
             }
             Request::Sockets => {
-                let sockets = |net: &mut crate::bsd::Net<'_>| Ok(report::all(net.endpoint, net.now));
+                let sockets =
+                    |net: &mut crate::bsd::Net<'_>| Ok(report::all(net.endpoint, net.now));
                 Answered::Sockets(self.stack.with_net(sockets)?)
             }
             Request::Counters => {
                 let counters = self.stack.mptcp_counters();
-                let named = counters.iter().map(|(counter, value)| (counter.name().to_owned(), value));
+                let named = counters
+                    .iter()
+                    .map(|(counter, value)| (counter.name().to_owned(), value));
                 Answered::Counters(named.collect())
             }
             Request::Interfaces => {

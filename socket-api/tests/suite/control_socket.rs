@@ -7,7 +7,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use umptcp::control_socket::{Answered, ControlClient, ControlServer, Notice, Request, SocketState};
+use umptcp::control_socket::{
+    Answered, ControlClient, ControlServer, Notice, Request, SocketState,
+};
 use umptcp::smapp::{
     Answer, Command, Commands, Control as _, Controller, CreateSubflow, Errno, Event, EventMask,
     Query, Reply, Token,
@@ -39,7 +41,9 @@ impl Drop for Place {
 
 /// What a client does, on a thread of its own, as it waits.
 async fn on_thread<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
-    soon(tokio::task::spawn_blocking(act)).await.expect("the thread ended well")
+    soon(tokio::task::spawn_blocking(act))
+        .await
+        .expect("the thread ended well")
 }
 
 fn connect(path: &Path) -> ControlClient {
@@ -77,7 +81,10 @@ async fn another_process_sees_and_rules_connections() {
         assert_eq!(sockets.len(), 1);
         assert_eq!(sockets[0].state, SocketState::Estab);
         let info = sockets[0].info.as_ref().unwrap();
-        assert_eq!((info.token, info.bytes_sent, info.bytes_received), (Some(token.0), 4, 4));
+        assert_eq!(
+            (info.token, info.bytes_sent, info.bytes_received),
+            (Some(token.0), 4, 4)
+        );
         assert_eq!(sockets[0].subflows[0].flags, "Mmec");
 
         client.monitor(EventMask::ALL, false).unwrap();
