@@ -216,7 +216,7 @@ fn a_connection_with_an_allow_list_never_leaves_it() {
         for bound in [true, false] {
             let mut scenario = long("allow-list", version);
             scenario.paths = paths(3, link());
-            scenario.server.plan.sends = MEGABYTE;
+            scenario.server.plan.sends = 16 * MEGABYTE;
             let list = if bound {
                 &mut scenario.client.connection.allowed_local
             } else {
@@ -254,7 +254,7 @@ fn a_connection_with_an_allow_list_never_leaves_it() {
     }
 }
 
-/// RFC 6897 §3.3: paths that are permitted and unused come up before the address is left.
+/// RFC 6897 §5.3.3: paths that are permitted and unused come up before the address is left.
 #[test]
 fn an_address_that_is_disallowed_is_left_once_another_path_is_up() {
     for version in VERSIONS {
