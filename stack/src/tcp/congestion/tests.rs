@@ -1,6 +1,8 @@
 //! What holds for every algorithm.
 
-use super::{AckSample, CongestionController, CongestionSignal, controller, initial_window};
+use super::{
+    AckSample, CongestionController, CongestionSignal, controller, initial_window, successor,
+};
 use crate::base::config::CongestionAlgorithm;
 use crate::base::time::{Duration, Instant};
 use proptest::prelude::*;
