@@ -347,7 +347,7 @@ impl Socket {
         }
     }
 
-    /// What a connection starts with now: RFC 6897 §4.1 under the legacy rules, and one that is
+    /// What a connection starts with now: RFC 6897 §4.2.1 under the legacy rules, and one that is
     /// bound to an interface never leaves it.
     fn starting_config(&self, net: &Net<'_>) -> ConnectionConfig {
         let mut config = self.config.clone();

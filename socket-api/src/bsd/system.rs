@@ -29,7 +29,7 @@ pub struct System {
     pub enabled: bool,
     /// Meaning of option numbers.
     pub profile: OptionProfile,
-    /// RFC 6897 §4.1: a socket that is bound to one address, of an application that did not ask
+    /// RFC 6897 §4.2.1: a socket that is bound to one address, of an application that did not ask
     /// for MPTCP by [`TCP_MULTIPATH_ENABLE`](super::options), uses plain TCP. Linux does not do so.
     pub legacy_rules: bool,
     /// Ports below 1024 may be bound, and options that ask for privileges in a kernel may be set.
