@@ -44,7 +44,7 @@ already_addresses!(
 );
 
 impl ToAddresses for Vec<SocketAddr> {
-    fn to_addresses(self) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send {
+    fn to_addresses(self) -> impl Future<Output = io::Result<Self>> + Send {
         ready(Ok(self))
     }
 }

@@ -98,17 +98,21 @@ async fn attempt(
     Ok(connection)
 }
 
-/// The last error; if there were others, with what was tried.
+/// The last error; if there were others, with what was tried. That the stack has no address of a
+/// family says less than what became of a real attempt.
 fn all_failed(mut failures: Vec<(SocketAddr, io::Error)>) -> io::Error {
-    let Some((last, cause)) = failures.pop() else {
+    let telling = |(_, error): &(_, io::Error)| error.kind() != io::ErrorKind::AddrNotAvailable;
+    let index = failures.iter().rposition(telling);
+    let index = index.or_else(|| failures.len().checked_sub(1));
+    let Some((remote, cause)) = index.map(|index| failures.remove(index)) else {
         return io::Error::new(io::ErrorKind::InvalidInput, "no address to connect to");
     };
     if failures.is_empty() {
         return cause;
     }
-    let before: Vec<String> = failures
+    let others: Vec<String> = failures
         .iter()
         .map(|(remote, error)| format!("{remote} ({error})"))
         .collect();
-    error::failed(format!("tried {} and {last}", before.join(", ")), cause)
+    error::failed(format!("tried {} and {remote}", others.join(", ")), cause)
 }

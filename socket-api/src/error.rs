@@ -121,6 +121,12 @@ impl StackError for SubflowError {
             Self::UnknownConnection => io::ErrorKind::NotConnected,
             Self::UnknownSubflow => io::ErrorKind::NotFound,
             Self::NotMultipath => io::ErrorKind::Unsupported,
+            Self::NotYet => io::ErrorKind::WouldBlock,
+            Self::Closed(reason) => reason.kind(),
+            Self::LimitReached => io::ErrorKind::QuotaExceeded,
+            Self::FamiliesDiffer(..) => io::ErrorKind::InvalidInput,
+            Self::AnotherInterface(_) => io::ErrorKind::AddrNotAvailable,
+            Self::NotAllowed(_) | Self::DeniedByPeer(_) => io::ErrorKind::PermissionDenied,
             Self::Address(cause) => cause.kind(),
             _ => io::ErrorKind::Other,
         }

@@ -131,7 +131,6 @@ impl MptcpListener {
     /// The connections one after the other; the stream has no end.
     ///
     /// Cancellation safe: a connection is taken only if the stream gives it.
-    #[must_use]
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }

@@ -9,6 +9,7 @@ use crate::connect::{LocalEnd, connect_to_any};
 use crate::device::Device;
 use crate::driver::Driver;
 use crate::error::{self, StackError, Stopped};
+use crate::events::{EventQueue, StackEvents};
 use crate::listener::MptcpListener;
 use crate::shared::{Clock, Handle, Shared, State, wake_all};
 use crate::socket::{MptcpSocket, within};
@@ -97,6 +98,21 @@ impl Stack {
         let made = |state: &State| Socket::new(&state.system, domain, kind, protocol);
         let socket = self.handle.look(made)?;
         Ok(StackSocket::new(&self.handle, socket))
+    }
+
+    /// What happens on the stack from now on, connections of all kinds included; at most `capacity`
+    /// events wait to be read.
+    #[must_use]
+    pub fn events(&self, capacity: usize) -> StackEvents {
+        let (queue, receiver) = EventQueue::new(capacity);
+        self.handle.command(|state, _| {
+            if state.stopped {
+                queue.finish(None, &mut Vec::new());
+            } else {
+                state.monitors.push(queue);
+            }
+        });
+        StackEvents::new(receiver)
     }
 
     /// Looks at, or changes, what belongs to no socket: the endpoint, and what all sockets have in

@@ -4,10 +4,11 @@
 //! waits, with the stack's lock and with tasks that wait for it to become ready.
 
 use crate::bsd::{Errno, Net, Readiness, Socket, SocketState};
-use crate::shared::{ConnectionState, Handle, State, WakerSet};
+use crate::connection::end_of_events;
+use crate::shared::{ConnectionState, Handle, State};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use umptcp_stack::{ConnectionId, Instant, ListenerId};
+use umptcp_stack::{ConnectionId, ListenerId};
 
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,15 +65,16 @@ impl StackSocket {
         let Some(socket) = socket.as_mut() else {
             return T::from_errno(Errno::EBADF);
         };
-        self.handle.command(|state, now| {
+        let (result, ended) = self.handle.command(|state, now| {
             if state.stopped {
-                return T::from_errno(Errno::ENETDOWN);
+                return (T::from_errno(Errno::ENETDOWN), None);
             }
             let before = socket.state().clone();
             let result = calls(socket, &mut state.net(now));
-            follow(state, now, &before, socket.state());
-            result
-        })
+            (result, follow(state, &before, socket.state()))
+        });
+        end_of_events(ended);
+        result
     }
 
     /// `accept`: the next connection of a listening socket.
@@ -116,11 +118,12 @@ impl Drop for StackSocket {
         let Some(socket) = self.lock().take() else {
             return;
         };
-        self.handle.command(|state, now| {
+        let ended = self.handle.command(|state, now| {
             let before = socket.state().clone();
             socket.close(&mut state.net(now));
-            follow(state, now, &before, &SocketState::Fresh);
+            follow(state, &before, &SocketState::Fresh)
         });
+        end_of_events(ended);
     }
 }
 
@@ -146,32 +149,24 @@ impl FromErrno for () {
     fn from_errno(_: Errno) {}
 }
 
-/// Who waits for a task, and how much may be said: the set of connections and listeners whose events
-/// the stack carries to tasks follows the state of the socket.
-fn follow(state: &mut State, now: Instant, before: &SocketState, after: &SocketState) {
-    let _ = now;
+/// The connections and listeners whose events the stack carries to tasks are those that sockets
+/// have. Gives the connection that the socket has no longer.
+fn follow(state: &mut State, before: &SocketState, after: &SocketState) -> Option<ConnectionState> {
     let (old, new) = (connection_of(before), connection_of(after));
-    if old != new {
-        if let Some(old) = old {
-            state.connections.remove(&old);
-        }
-    }
+    let ended = old
+        .filter(|_| old != new)
+        .and_then(|old| state.connections.remove(&old));
     if let Some(id) = new {
-        state
-            .connections
-            .entry(id)
-            .or_insert_with(ConnectionState::default);
+        state.connections.entry(id).or_default();
     }
     let (old, new) = (listeners_of(before), listeners_of(after));
     for listener in old.iter().filter(|listener| !new.contains(listener)) {
         state.listeners.remove(listener);
     }
     for &listener in new {
-        state
-            .listeners
-            .entry(listener)
-            .or_insert_with(WakerSet::default);
+        state.listeners.entry(listener).or_default();
     }
+    ended
 }
 
 fn register(state: &mut State, of: &SocketState, cx: &Context<'_>) {

@@ -27,7 +27,8 @@ const MAX_READ: usize = 256 * 1024;
 /// [`set_linger`](Self::set_linger) changes that.
 ///
 /// A time limit for any of its waits is `tokio::time::timeout` around it: what a method says on
-/// cancellation is what is so after the limit.
+/// cancellation is what is so after the limit. [`WithTimeouts`](crate::WithTimeouts) limits the
+/// reads and writes of code that takes any stream.
 #[derive(Debug)]
 pub struct MptcpStream {
     connection: SharedConnection,
@@ -167,7 +168,7 @@ impl MptcpStream {
     /// system, and this connection has none.
     #[must_use]
     pub fn into_blocking(self) -> crate::blocking::MptcpStream {
-        crate::blocking::MptcpStream::from_shared(self.connection)
+        crate::blocking::MptcpStream::new(self)
     }
 
     /// Splits the stream into a half to read and a half to write, for two tasks.

@@ -48,7 +48,6 @@ impl MptcpListener {
     }
 
     /// The connections one after the other, for ever.
-    #[must_use]
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }

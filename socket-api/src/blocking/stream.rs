@@ -1,26 +1,26 @@
 //! A connected socket.
 
 use super::wait::{self, Limit};
-use crate::connection::{Connection, SharedConnection};
-use crate::options::shutdown_with;
+use crate::connection::Connection;
 use bytes::Bytes;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use umptcp_stack::{ConnectionInfo, SubflowInfo};
 
 /// An MPTCP connection, or the plain TCP connection it has fallen back to, whose methods wait like
 /// those of `std::net::TcpStream`.
 ///
 /// It can be read and written by many threads, also as `&MptcpStream`. The connection is let go of
 /// when the stream and all that `try_clone` made of it are dropped; what that means is said at
-/// [`umptcp::MptcpStream`](crate::MptcpStream).
+/// [`umptcp::MptcpStream`](crate::MptcpStream), which this dereferences to for what needs no
+/// waiting: addresses, options, subflows.
 #[derive(Debug)]
 pub struct MptcpStream {
-    connection: SharedConnection,
+    stream: crate::MptcpStream,
     waiting: Arc<Waiting>,
 }
 
@@ -33,46 +33,18 @@ struct Waiting {
 }
 
 impl MptcpStream {
-    pub(crate) fn from_shared(connection: SharedConnection) -> Self {
+    pub(crate) fn new(stream: crate::MptcpStream) -> Self {
         Self {
-            connection,
+            stream,
             waiting: Arc::default(),
         }
-    }
-
-    pub(crate) fn connection(&self) -> &SharedConnection {
-        &self.connection
     }
 
     /// The same connection for async programs. It may be awaited in any runtime; clones and time
     /// limits of this one mean nothing to it.
     #[must_use]
     pub fn into_async(self) -> crate::MptcpStream {
-        crate::MptcpStream::from_shared(self.connection)
-    }
-
-    /// The local address of the initial subflow.
-    #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.connection.local_addr()
-    }
-
-    /// The remote address of the initial subflow.
-    #[must_use]
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.connection.peer_addr()
-    }
-
-    /// What the connection looks like now.
-    #[must_use]
-    pub fn info(&self) -> ConnectionInfo {
-        self.connection.info()
-    }
-
-    /// What its subflows look like now, in the order of opening.
-    #[must_use]
-    pub fn subflows(&self) -> Vec<SubflowInfo> {
-        self.connection.subflows()
+        self.stream
     }
 
     /// The same stream once more, with common time limits.
@@ -81,7 +53,7 @@ impl MptcpStream {
     /// Never; the type is that of `std::net`.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
-            connection: Arc::clone(&self.connection),
+            stream: crate::MptcpStream::from_shared(Arc::clone(self.stream.connection())),
             waiting: Arc::clone(&self.waiting),
         })
     }
@@ -130,13 +102,12 @@ impl MptcpStream {
         self.wait(Direction::Write, Connection::poll_flushed)
     }
 
-    /// Ends one direction or both: see
-    /// [`umptcp::MptcpStream::shutdown_with`](crate::MptcpStream::shutdown_with).
+    /// As [`shutdown_with`](crate::MptcpStream::shutdown_with), under the name that `std::net` has.
     ///
     /// # Errors
     /// Why the connection ended, if it did before.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        shutdown_with(&self.connection, how)
+        self.stream.shutdown_with(how)
     }
 
     /// How long a read waits at most; `None` is for ever.
@@ -196,7 +167,15 @@ impl MptcpStream {
         } else {
             lock(limit).map_or(Limit::None, Limit::After)
         };
-        wait::poll_within(limit, |cx| poll(&self.connection, cx))
+        wait::poll_within(limit, |cx| poll(self.stream.connection(), cx))
+    }
+}
+
+impl Deref for MptcpStream {
+    type Target = crate::MptcpStream;
+
+    fn deref(&self) -> &crate::MptcpStream {
+        &self.stream
     }
 }
 

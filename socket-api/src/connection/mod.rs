@@ -17,7 +17,7 @@ pub(crate) use readiness::without_state;
 
 use crate::bsd::Socket;
 use crate::error::StackError;
-use crate::shared::{ConnectionState, Handle, State, WakerSet};
+use crate::shared::{ConnectionState, Handle, State, WakerSet, wake_all};
 use bytes::Bytes;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -81,6 +81,14 @@ impl Connection {
             first_info,
             socket: Mutex::new(None),
         }))
+    }
+
+    pub(crate) const fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) const fn id(&self) -> ConnectionId {
+        self.id
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
@@ -276,15 +284,27 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.handle.command(|state, now| {
+        let known = self.handle.command(|state, now| {
             let known = state.connections.remove(&self.id);
-            if known.is_some_and(|connection| !connection.established) {
+            if known.as_ref().is_some_and(|known| !known.established) {
                 // A connect that nobody waits for any more: the peer need not hear of it politely.
                 let _ = state.endpoint.abort(now, self.id);
             }
             state.endpoint.release(now, self.id);
+            known
         });
+        end_of_events(known);
     }
+}
+
+/// Whoever listens to the events of a connection that the application has let go of hears of the
+/// end, and is woken without the lock.
+pub(crate) fn end_of_events(connection: Option<ConnectionState>) {
+    let mut woken = Vec::new();
+    if let Some(mut connection) = connection {
+        connection.finish(None, &mut woken);
+    }
+    wake_all(&mut woken);
 }
 
 fn readers(connection: &mut ConnectionState) -> &mut WakerSet {

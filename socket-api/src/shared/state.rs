@@ -6,6 +6,7 @@
 use super::wakers::WakerSet;
 use crate::bsd::{Net, System};
 use crate::error::{StackError as _, Stopped};
+use crate::events::{ConnectionEvent, EventQueue, StackEvent};
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -29,6 +30,8 @@ pub(crate) struct ConnectionState {
     pub(crate) writers: WakerSet,
     /// Those that wait for the connection itself: established, flushed, another subflow.
     pub(crate) watchers: WakerSet,
+    /// Who listens to its events.
+    pub(crate) listeners: Vec<EventQueue<ConnectionEvent>>,
 }
 
 impl ConnectionState {
@@ -36,6 +39,23 @@ impl ConnectionState {
         self.readers.wake(woken);
         self.writers.wake(woken);
         self.watchers.wake(woken);
+    }
+
+    /// Tells those who listen what has happened.
+    fn tell(&mut self, event: &ConnectionEvent, woken: &mut Vec<Waker>) {
+        if let ConnectionEvent::Closed(_) = event {
+            self.finish(Some(event), woken);
+            return;
+        }
+        self.listeners
+            .retain(|queue| queue.push(event.clone(), woken));
+    }
+
+    /// Nothing will be told any more.
+    pub(crate) fn finish(&mut self, last: Option<&ConnectionEvent>, woken: &mut Vec<Waker>) {
+        for queue in self.listeners.drain(..) {
+            queue.finish(last.cloned(), woken);
+        }
     }
 }
 
@@ -60,6 +80,8 @@ pub(crate) struct State {
     pub(crate) system: System,
     pub(crate) connections: HashMap<ConnectionId, ConnectionState>,
     pub(crate) listeners: HashMap<ListenerId, WakerSet>,
+    /// Who listens to the events of all connections.
+    pub(crate) monitors: Vec<EventQueue<StackEvent>>,
     interfaces: Vec<InterfaceState>,
     /// The driver's task while it sleeps; `None` while it runs or is about to run, and then it
     /// will see whatever changes now.
@@ -95,6 +117,7 @@ impl State {
             system: System::default(),
             connections: HashMap::new(),
             listeners: HashMap::new(),
+            monitors: Vec::new(),
             interfaces,
             driver: None,
             driver_deadline: None,
@@ -167,6 +190,7 @@ impl State {
 
     fn dispatch(&mut self, event: &Event, woken: &mut Vec<Waker>) {
         tracing::trace!(?event);
+        self.observe(event, woken);
         let connections = &mut self.connections;
         match *event {
             Event::Incoming(listener) => {
@@ -206,6 +230,23 @@ impl State {
             }
             // Falling back shows in the connection's info; nobody waits for it.
             _ => {}
+        }
+    }
+
+    /// Tells those who listen to events.
+    fn observe(&mut self, event: &Event, woken: &mut Vec<Waker>) {
+        if !self.monitors.is_empty()
+            && let Some(event) = StackEvent::of(event)
+        {
+            self.monitors
+                .retain(|queue| queue.push(event.clone(), woken));
+        }
+        let connection = event.connection();
+        if let Some(connection) = connection.and_then(|id| self.connections.get_mut(&id))
+            && !connection.listeners.is_empty()
+            && let Some(event) = ConnectionEvent::of(event)
+        {
+            connection.tell(&event, woken);
         }
     }
 
@@ -309,8 +350,12 @@ impl State {
     pub(crate) fn stop(&mut self, woken: &mut Vec<Waker>) {
         self.stopped = true;
         self.driver = None;
+        for queue in self.monitors.drain(..) {
+            queue.finish(None, woken);
+        }
         for connection in self.connections.values_mut() {
             connection.wake_all(woken);
+            connection.finish(None, woken);
         }
         for waiters in self.listeners.values_mut() {
             waiters.wake(woken);

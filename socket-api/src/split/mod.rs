@@ -9,6 +9,7 @@ pub(crate) use borrowed::split as borrow;
 pub use borrowed::{ReadHalf, WriteHalf};
 
 use crate::connection::SharedConnection;
+use crate::control::ConnectionControl;
 use crate::stream::{self, MptcpStream};
 use bytes::Bytes;
 use std::future::poll_fn;
@@ -95,6 +96,12 @@ impl OwnedReadHalf {
         self.connection.subflows()
     }
 
+    /// As [`MptcpStream::control`].
+    #[must_use]
+    pub fn control(&self) -> ConnectionControl {
+        ConnectionControl::new(&self.connection)
+    }
+
     /// As [`MptcpStream::local_addr`].
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
@@ -160,6 +167,12 @@ impl OwnedWriteHalf {
     #[must_use]
     pub fn subflows(&self) -> Vec<SubflowInfo> {
         self.connection.subflows()
+    }
+
+    /// As [`MptcpStream::control`].
+    #[must_use]
+    pub fn control(&self) -> ConnectionControl {
+        ConnectionControl::new(&self.connection)
     }
 
     /// As [`MptcpStream::local_addr`].

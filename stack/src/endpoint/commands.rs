@@ -40,7 +40,7 @@ impl Endpoint {
             let start = self.rng.next_u32();
             let range = self.config.ephemeral_ports;
             let port = self.listeners.free_port(local.ip(), range, start);
-            local.set_port(port.ok_or(ListenError::NoFreePort(local.ip()))?);
+            local.set_port(port.ok_or_else(|| ListenError::NoFreePort(local.ip()))?);
         }
         let listener = self.listeners.add(local, config, self.config.backlog)?;
         self.events.push_back(Event::ListenerOpened(listener));
@@ -71,9 +71,14 @@ impl Endpoint {
             if let Some(entry) = self.connections.get_mut(id)
                 && entry.listener == Some(listener)
             {
+                // Nobody has accepted it, so nobody has let go of it: its end is told.
                 entry.connection.abort(now, CloseReason::Aborted);
                 self.after(now, id);
-                self.release(now, id);
+                if let Some(entry) = self.connections.get_mut(id) {
+                    entry.released = true;
+                    entry.connection.release(now);
+                    self.after(now, id);
+                }
             }
         }
         self.events
@@ -268,11 +273,13 @@ impl Endpoint {
     /// The application is done with this id: both directions end in order (at once if data is
     /// unread), and the connection is forgotten when it has ended. The id is invalid from now on.
     pub fn release(&mut self, now: Instant, connection: ConnectionId) {
-        if let Some(entry) = self.connections.get_mut(connection) {
+        if let Some(entry) = self.connections.get_mut(connection)
+            && !entry.released
+        {
             entry.released = true;
             entry.connection.release(now);
             self.after(now, connection);
-            self.forget_events(connection);
+            self.events.push_back(Event::Released(connection));
         }
     }
 

@@ -13,7 +13,8 @@ use std::net::IpAddr;
 ///
 /// Those of a connection that a listener has not handed out yet come too, from
 /// [`Event::Created`] to [`Event::Closed`], even if it is never established. Once the application
-/// has released a connection nothing more is told of it.
+/// has released a connection nothing more is told of it; what happened before may still be in the
+/// queue then, up to [`Event::Released`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -45,7 +46,8 @@ pub enum Event {
         connection: ConnectionId,
         /// The subflow.
         subflow: SubflowId,
-        /// It is a backup now, in the direction that who asks receives on.
+        /// It is a backup now. If the peer has asked, that binds what we send; if we have, what the
+        /// peer sends.
         backup: bool,
         /// The peer has asked for it; else we have asked the peer.
         by_peer: bool,
@@ -99,6 +101,8 @@ pub enum Event {
     },
     /// A connection became plain TCP, for this reason.
     FellBack(ConnectionId, FallbackReason),
+    /// The application has let go of a connection: nothing more is told of it.
+    Released(ConnectionId),
     /// A connection ended. Data received before an orderly end can still be read.
     Closed(ConnectionId, CloseReason),
 }
@@ -123,6 +127,7 @@ impl Event {
             | Self::LocalAddressAdded { connection: id, .. }
             | Self::LocalAddressRemoved { connection: id, .. }
             | Self::RetransmissionTimeout { connection: id, .. }
+            | Self::Released(id)
             | Self::FellBack(id, _)
             | Self::Closed(id, _) => Some(id),
         }

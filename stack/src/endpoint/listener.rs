@@ -134,3 +134,47 @@ impl Listeners {
             .copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listeners(at: &[&str]) -> Listeners {
+        let mut listeners = Listeners::default();
+        for local in at {
+            let local = local.parse().unwrap();
+            listeners
+                .add(local, ConnectionConfig::default(), 1)
+                .unwrap();
+        }
+        listeners
+    }
+
+    #[test]
+    fn a_free_port_is_one_that_nobody_shares() {
+        let listeners = listeners(&["10.0.0.1:50", "0.0.0.0:51", "[::]:52"]);
+        let free = |address: &str, range, start| {
+            listeners.free_port(address.parse().unwrap(), range, start)
+        };
+        assert_eq!(free("10.0.0.1", (50, 51), 0), None);
+        assert_eq!(free("10.0.0.1", (50, 52), 0), Some(52), "the other family");
+        assert_eq!(free("10.0.0.2", (50, 51), 1), Some(50), "another address");
+        assert_eq!(free("0.0.0.0", (50, 51), 0), None, "every address");
+        assert_eq!(free("::1", (50, 52), 2), Some(50), "the search goes round");
+        assert_eq!(free("10.0.0.2", (0, 0), 7), Some(1), "never port 0");
+    }
+
+    #[test]
+    fn a_backlog_of_nothing_is_one() {
+        let mut listeners = listeners(&["10.0.0.1:50"]);
+        let id = listeners.at("10.0.0.1:50".parse().unwrap()).unwrap();
+        listeners.get_mut(id).unwrap().set_backlog(0);
+        assert!(!listeners.is_full(id));
+        let waiting = ConnectionId {
+            slot: 0,
+            generation: 0,
+        };
+        listeners.get_mut(id).unwrap().queue.push_back(waiting);
+        assert!(listeners.is_full(id));
+    }
+}

@@ -386,11 +386,6 @@ impl Endpoint {
         }
     }
 
-    /// Drops the events of a connection that nobody wants to hear of any more.
-    fn forget_events(&mut self, id: ConnectionId) {
-        self.events.retain(|event| event.connection() != Some(id));
-    }
-
     fn established(&mut self, now: Instant, id: ConnectionId, protocol: ConnectionProtocol) {
         let usable: Vec<IpAddr> = self.interfaces.usable().collect();
         let Some(entry) = self.connections.get_mut(id) else {

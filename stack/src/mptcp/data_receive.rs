@@ -317,6 +317,25 @@ impl DataReceive {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_was_looked_at_stays() {
+        let mut receive = DataReceive::new(DataSeq(99), 1000);
+        let mut buffer = [0; 4];
+        assert_eq!(receive.peek(&mut buffer), 0);
+        receive.insert(DataSeq(100), Bytes::from_static(b"abc"));
+        receive.insert(DataSeq(103), Bytes::from_static(b"def"));
+        for _ in 0..2 {
+            assert_eq!(receive.peek(&mut buffer), 4);
+            assert_eq!(&buffer, b"abcd");
+            assert_eq!(receive.readable(), 6);
+        }
+        assert_eq!(receive.peek(&mut buffer[..1]), 1);
+        assert_eq!(receive.peek(&mut []), 0);
+        assert_eq!(receive.read(&mut buffer), 4);
+        assert_eq!(receive.peek(&mut buffer), 2);
+        assert_eq!(&buffer[..2], b"ef");
+    }
+
     fn receiver(capacity: usize) -> DataReceive {
         let mut receive = DataReceive::new(DataSeq(u64::MAX - 1), capacity);
         receive.announce_window(0, 2);

@@ -141,7 +141,7 @@ impl DataSend {
     /// Bytes acknowledged.
     #[must_use]
     pub fn bytes_acked(&self) -> u64 {
-        self.dropped_at.map_or(self.una(), |(una, _)| una)
+        self.dropped_at.map_or_else(|| self.una(), |(una, _)| una)
     }
 
     /// Bytes sent again on another subflow.
@@ -351,7 +351,9 @@ impl DataSend {
 
     /// Drops everything.
     pub fn clear(&mut self) {
-        self.dropped_at.get_or_insert((self.una(), self.next));
+        if self.dropped_at.is_none() {
+            self.dropped_at = Some((self.una(), self.next));
+        }
         let end = self.buffer.end();
         self.buffer.release_before(end);
         self.next = end;

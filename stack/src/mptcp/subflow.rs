@@ -212,6 +212,16 @@ impl Subflow {
         }
     }
 
+    /// Why it ends if nothing was heard on it for too long.
+    #[must_use]
+    pub const fn end_in_silence(&self) -> SubflowCloseReason {
+        if self.link_up {
+            SubflowCloseReason::TimedOut
+        } else {
+            SubflowCloseReason::LocalAddressGone
+        }
+    }
+
     /// Data goes here only if no regular subflow works: the peer wants it so, or we do.
     #[must_use]
     pub fn is_backup(&self) -> bool {

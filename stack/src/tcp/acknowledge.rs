@@ -6,6 +6,7 @@
 use super::loss;
 use super::observation::{Before, Observation};
 use super::scoreboard::{AckContext, Delivered};
+use super::statistics::Arrived;
 use super::tcb::Tcb;
 use super::timers::Timer;
 use crate::base::seq::SeqNum;
@@ -60,11 +61,17 @@ pub(super) fn acknowledge(
         tcb.rtt.sample(rtt);
     }
     let ecn_echo = tcb.ecn.is_echo(segment.flags);
-    tcb.traffic.last_ack_received = Some(now);
-    tcb.traffic.delivered += delivered.segments;
-    if ecn_echo {
-        tcb.traffic.delivered_ce += delivered.segments;
-    }
+    tcb.traffic.on_ack(
+        now,
+        &Arrived {
+            segments: delivered.segments,
+            bytes: delivered.bytes,
+            marked: ecn_echo,
+            snd_una: tcb.snd_una,
+            snd_nxt: tcb.snd_nxt,
+            min_rtt: tcb.rtt.min(),
+        },
+    );
     tcb.traffic.duplicate_reports += u64::from(duplicate_block.is_some());
     tcb.path_mtu_on_ack(now, delivered, advanced);
     let same_window = !update_window(tcb, segment, ack);

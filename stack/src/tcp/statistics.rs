@@ -7,6 +7,7 @@
 use super::recovery::Recovery;
 use super::tcb::Tcb;
 use super::timers::Timer;
+use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 
 /// The phase of congestion control, by the names of Linux (`enum tcp_ca_state`).
@@ -57,6 +58,22 @@ pub struct Traffic {
     pub last_data_received: Option<Instant>,
     /// When an acceptable acknowledgment last came.
     pub last_ack_received: Option<Instant>,
+    /// What arrived in the last whole round trip, bytes per second.
+    pub delivery_rate: Option<u64>,
+    /// Sequence space of ours that is known to have arrived, bytes.
+    delivered_bytes: u64,
+    /// The round trip that is being measured.
+    round: Option<Round>,
+}
+
+/// A round trip: it ends once everything is acknowledged that was sent before it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Round {
+    began: Instant,
+    /// SND.NXT at that time.
+    end: SeqNum,
+    /// What had arrived at that time.
+    delivered_bytes: u64,
 }
 
 impl Traffic {
@@ -79,6 +96,9 @@ impl Traffic {
             last_data_sent: None,
             last_data_received: None,
             last_ack_received: None,
+            delivery_rate: None,
+            delivered_bytes: 0,
+            round: None,
         }
     }
 
@@ -95,6 +115,53 @@ impl Traffic {
         }
     }
 
+    /// New payload leaves, and SND.NXT is behind it.
+    pub(super) fn on_data_sent(&mut self, now: Instant, snd_nxt: SeqNum) {
+        self.last_data_sent = Some(now);
+        if self.round.is_none() {
+            self.round = Some(self.round_from(now, snd_nxt));
+        }
+    }
+
+    /// An acceptable acknowledgment has come.
+    pub(super) fn on_ack(&mut self, now: Instant, arrived: &Arrived) {
+        self.last_ack_received = Some(now);
+        self.delivered += arrived.segments;
+        if arrived.marked {
+            self.delivered_ce += arrived.segments;
+        }
+        self.delivered_bytes += arrived.bytes as u64;
+        let Some(round) = self
+            .round
+            .filter(|round| arrived.snd_una.at_or_after(round.end))
+        else {
+            return;
+        };
+        let elapsed = now.saturating_duration_since(round.began);
+        // Acknowledgments that were held up somewhere and come together tell no rate.
+        let whole = !elapsed.is_zero() && arrived.min_rtt.is_some_and(|min| elapsed >= min);
+        let idle = arrived.snd_una == arrived.snd_nxt;
+        if whole {
+            let bytes = u128::from(self.delivered_bytes - round.delivered_bytes);
+            let rate = bytes * 1_000_000_000 / elapsed.as_nanos();
+            self.delivery_rate = u64::try_from(rate).ok();
+        }
+        if idle {
+            // The next begins with what is sent next.
+            self.round = None;
+        } else if whole {
+            self.round = Some(self.round_from(now, arrived.snd_nxt));
+        }
+    }
+
+    const fn round_from(&self, began: Instant, end: SeqNum) -> Round {
+        Round {
+            began,
+            end,
+            delivered_bytes: self.delivered_bytes,
+        }
+    }
+
     /// A segment with `len` bytes of payload has come.
     pub(super) fn on_segment(&mut self, now: Instant, len: usize) {
         self.segments_received += 1;
@@ -104,6 +171,19 @@ impl Traffic {
             self.last_data_received = Some(now);
         }
     }
+}
+
+/// What an acceptable acknowledgment tells of what has arrived.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrived {
+    pub(super) segments: u64,
+    pub(super) bytes: usize,
+    /// The network has marked a packet (ECE).
+    pub(super) marked: bool,
+    /// After it.
+    pub(super) snd_una: SeqNum,
+    pub(super) snd_nxt: SeqNum,
+    pub(super) min_rtt: Option<Duration>,
 }
 
 /// A TCP connection at one moment.
@@ -166,6 +246,9 @@ pub struct TcpStatistics {
     pub delivered: u64,
     /// Those of them that acknowledgments with ECE told of.
     pub delivered_ce: u64,
+    /// What arrived at the peer in the last whole round trip, bytes per second, once there was one.
+    /// An application that sends less than the path carries makes it small.
+    pub delivery_rate: Option<u64>,
     /// Payload bytes sent, retransmissions not counted.
     pub bytes_sent: u64,
     /// Payload bytes of ours that are acknowledged cumulatively.
@@ -282,6 +365,7 @@ impl Tcb {
             out_of_order: traffic.out_of_order,
             delivered: traffic.delivered,
             delivered_ce: traffic.delivered_ce,
+            delivery_rate: traffic.delivery_rate,
             bytes_sent: self.bytes_sent,
             bytes_acked: self.bytes_acked,
             bytes_received: self.bytes_received,

@@ -142,7 +142,7 @@ impl Tcb {
             .push(now, seq, count, Content::Data, payload.clone(), slice);
         self.snd_nxt += count;
         self.bytes_sent += len as u64;
-        self.traffic.last_data_sent = Some(now);
+        self.traffic.on_data_sent(now, self.snd_nxt);
         self.note_sent(now, len);
         self.start_retransmit_timer(now);
         if self.tail_loss == TailLoss::Due {

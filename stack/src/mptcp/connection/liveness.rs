@@ -103,7 +103,7 @@ impl Connection {
     /// nothing that a new subflow could save.
     pub(super) fn peer_is_gone(&mut self, now: Instant, index: usize) {
         let subflow = &mut self.subflows[index];
-        subflow.ends_for(SubflowCloseReason::TimedOut);
+        subflow.ends_for(subflow.end_in_silence());
         subflow.tcb.close_at_once();
         if self.subflows.iter().all(Subflow::is_closed) {
             self.end(now, CloseReason::TimedOut);

@@ -132,22 +132,26 @@ impl Connection {
         self.subflow_closed(now, index);
     }
 
+    /// Why a subflow that is closed has ended: the first cause that was noted, or else its FINs.
+    fn reason_of_end(&self, index: usize) -> SubflowCloseReason {
+        let subflow = &self.subflows[index];
+        match subflow.cause {
+            Some(cause) => cause,
+            None if self.closed.is_some() || matches!(self.protocol, Protocol::Plain) => {
+                SubflowCloseReason::ConnectionEnded
+            }
+            None if subflow.tcb.peer_closed_first => SubflowCloseReason::ClosedByPeer,
+            None => SubflowCloseReason::ClosedByUs,
+        }
+    }
+
     /// A subflow has reached CLOSED, for whatever reason.
     pub(super) fn subflow_closed(&mut self, now: Instant, index: usize) {
-        let subflow = &mut self.subflows[index];
-        if subflow.closed.is_some() {
+        if self.subflows[index].closed.is_some() {
             return;
         }
-        let reason = subflow.cause.unwrap_or({
-            // Nothing but its FINs has ended it.
-            if self.closed.is_some() || matches!(self.protocol, Protocol::Plain) {
-                SubflowCloseReason::ConnectionEnded
-            } else if subflow.tcb.peer_closed_first {
-                SubflowCloseReason::ClosedByPeer
-            } else {
-                SubflowCloseReason::ClosedByUs
-            }
-        });
+        let reason = self.reason_of_end(index);
+        let subflow = &mut self.subflows[index];
         subflow.closed = Some(reason);
         // What it held may come again on another subflow.
         self.step(Step::ForgetFailure);
@@ -162,7 +166,6 @@ impl Connection {
         subflow.received.clear();
         self.path_ended(now, index);
         self.signals.retain(|signal| signal.on != Some(id));
-        self.leave_when_ready(now);
         if self.closed.is_some() {
             self.check_fastclose_wait();
             return;

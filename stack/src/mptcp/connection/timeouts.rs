@@ -164,8 +164,13 @@ impl Connection {
         let subflow = &mut self.subflows[index];
         subflow.ends_for(match reason {
             CloseReason::Unreachable(error) => SubflowCloseReason::Unreachable(error),
-            _ if !subflow.link_up => SubflowCloseReason::LocalAddressGone,
-            _ => SubflowCloseReason::TimedOut,
+            CloseReason::Finished
+            | CloseReason::Aborted
+            | CloseReason::ResetByPeer
+            | CloseReason::Refused
+            | CloseReason::TimedOut
+            | CloseReason::AllPathsLost
+            | CloseReason::ProtocolViolation => subflow.end_in_silence(),
         });
         subflow.tcb.close_at_once();
         if self.session().is_none() {

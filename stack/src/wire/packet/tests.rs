@@ -366,7 +366,7 @@ fn debug_shows_no_key_and_no_payload() {
         "Transmit { interface: InterfaceId(3), source: 10.0.0.1:40000, destination: 10.0.0.2:2, \
          seq: 4275878552, ack: Some(19088743), flags: Flags { fin: false, syn: false, rst: false, \
          psh: false, ece: false, cwr: false }, window: 43981, options_len: 12, payload_len: 6, \
-         segment_size: None, checksum: Complete }"
+         segment_size: None, checksum: Complete, tag: 0 }"
     );
 }
 

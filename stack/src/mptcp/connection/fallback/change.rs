@@ -184,7 +184,13 @@ impl Connection {
     /// level has fallen back, whatever was lost of its answer (RFC 6824 §3.3.3).
     pub(in crate::mptcp::connection) fn finished_without_mapping(&mut self, context: Context) {
         if !self.protocol.receives_plain() {
-            self.peer_stopped_behind(context, FallbackReason::EndWithoutMapping);
+            let reason = match self.protocol.receiving() {
+                Some(Receiving::Failed(_)) => FallbackReason::WrongChecksum,
+                Some(Receiving::Agreed { .. } | Receiving::Plain { .. }) | None => {
+                    FallbackReason::EndWithoutMapping
+                }
+            };
+            self.peer_stopped_behind(context, reason);
         }
         self.receive.finish_at(self.receive.rcv_nxt());
     }

@@ -226,13 +226,23 @@ impl Connection {
             Role::Initial | Role::Joined if of_use => self.attempts.ended(now, local, remote),
             Role::Initial | Role::Joined => self.attempts.failed(now, local, remote),
         }
-        self.retry_paths_later(now);
+        self.go_on_without_path(now);
     }
 
     /// A subflow was not even tried, for reasons on our side.
     pub fn path_not_tried(&mut self, now: Instant, local: IpAddr, remote: SocketAddr) {
         self.attempts.failed(now, local, remote);
-        self.retry_paths_later(now);
+        self.go_on_without_path(now);
+    }
+
+    /// What waited for a path that came to nothing waits no longer.
+    fn go_on_without_path(&mut self, now: Instant) {
+        if self.follows_endpoints() {
+            // The next endpoint has its turn.
+            self.update_paths_soon(now);
+        } else {
+            self.retry_paths_later(now);
+        }
         self.leave_when_ready(now);
     }
 
@@ -243,8 +253,7 @@ impl Connection {
         if !self.addresses.set_remote_failed(remote) {
             self.attempts.failed(now, local, remote);
         }
-        self.retry_paths_later(now);
-        self.leave_when_ready(now);
+        self.go_on_without_path(now);
     }
 
     /// Local ids that the peer has met: by an announcement or by a subflow.
