@@ -17,8 +17,7 @@ pub struct PathPair {
 impl PathPair {
     fn matches(&self, local: IpAddr, remote: IpAddr) -> bool {
         let is = |wanted: IpAddr, address: IpAddr| {
-            wanted == address
-                || (wanted.is_unspecified() && wanted.is_ipv4() == address.is_ipv4())
+            wanted == address || (wanted.is_unspecified() && wanted.is_ipv4() == address.is_ipv4())
         };
         is(self.local, local) && is(self.remote, remote)
     }
@@ -71,7 +70,11 @@ mod tests {
             (pair("2001:db8::1", "2001:db8::2"), Some(true)),
             (pair("10.0.0.1", "2001:db8::2"), None),
         ] {
-            assert_eq!(lists.is_backup(asked.local, asked.remote), expected, "{asked:?}");
+            assert_eq!(
+                lists.is_backup(asked.local, asked.remote),
+                expected,
+                "{asked:?}"
+            );
         }
     }
 }
