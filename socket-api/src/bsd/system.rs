@@ -4,6 +4,7 @@
 
 use super::Errno;
 use super::bindings::Bindings;
+use super::options::draft::{DraftLayout, Subscriptions};
 use umptcp_stack::{ConnectionConfig, InterfaceId};
 
 /// Whose meaning the option numbers have on which two kernels disagree, and how much is refused
@@ -36,7 +37,10 @@ pub struct System {
     pub privileged: bool,
     /// The interfaces of the stack, with the names by which `SO_BINDTODEVICE` knows them.
     pub interfaces: Vec<(InterfaceId, String)>,
+    /// Whose structs the options of draft-hesmans have.
+    pub draft_layout: DraftLayout,
     pub(super) bindings: Bindings,
+    pub(super) subscriptions: Subscriptions,
 }
 
 impl System {
@@ -71,7 +75,9 @@ impl Default for System {
             legacy_rules: false,
             privileged: false,
             interfaces: Vec::new(),
+            draft_layout: DraftLayout::default(),
             bindings: Bindings::default(),
+            subscriptions: Subscriptions::default(),
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct KeptOptions {
     pub(in crate::bsd) notsent_low_water: u32,
     /// `TCP_INQ`: `recvmsg` tells how much is left.
     pub inq: bool,
+    /// `MPTCP_EVENTS`: control messages are wanted.
+    pub(in crate::bsd) draft_events: bool,
     /// RFC 6897 `TCP_MULTIPATH_ENABLE`, once it was set.
     pub(in crate::bsd) multipath_enable: Option<bool>,
     /// Values that are kept for whoever asks and change nothing, by level and number.
@@ -59,6 +61,7 @@ impl Default for KeptOptions {
             cork: false,
             notsent_low_water: u32::MAX,
             inq: false,
+            draft_events: false,
             multipath_enable: None,
             remembered: BTreeMap::new(),
         }

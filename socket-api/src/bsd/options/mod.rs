@@ -6,6 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | `socket_level`, `tcp_level`, `ip_level` | options of any TCP socket, and how they reach subflows |
+//! | [`draft`] | subflows of a socket: draft-hesmans-mptcp-socket, draft-samar-mptcp-socketapi |
 //! | `face` | the same for Rust programs |
 //! | `value`, `kept`, `subflows` | values as bytes, what a socket remembers, how options reach subflows |
 //!
@@ -25,6 +26,7 @@
 //! - **Subflow ids** count from 1 and are never used again where they are 32 bits wide (Linux); the
 //!   draft's ids of 8 bits are the same numbers as long as they fit.
 
+pub mod draft;
 mod face;
 mod ip_level;
 mod kept;
@@ -36,10 +38,24 @@ mod value;
 pub use face::SocketOptions;
 pub use kept::KeptOptions;
 
-use super::{Errno, Net, OptionProfile, Protocol, Socket, UserMemory};
+use super::{Errno, Net, OptionProfile, Protocol, Socket, UserMemory, connection_info};
+use std::collections::BTreeMap;
+use umptcp_stack::{
+    ConnectionId, ConnectionInfo, ConnectionProtocol, Keepalive, PlainDirections, SubflowId,
+    SubflowInfo,
+};
 
 /// `SOL_MPTCP`.
 pub const SOL_MPTCP: i32 = 284;
+
+/// What the families remember of one connection.
+#[derive(Clone, Debug, Default)]
+pub(in crate::bsd) struct FamilyState {
+    /// The draft's ids.
+    numbers: draft::SubflowNumbers,
+    /// Times of probes that were set on one subflow.
+    keepalive_times: BTreeMap<SubflowId, Keepalive>,
+}
 
 impl Socket {
     /// `getsockopt`: `value` is the caller's buffer, as long as it says; the result is the new
@@ -56,7 +72,9 @@ impl Socket {
         value: &mut [u8],
         memory: &mut dyn UserMemory,
     ) -> Result<usize, Errno> {
-        let _ = memory;
+        if let Some(result) = self.get_of_family(net, level, name, value, memory) {
+            return result;
+        }
         match level {
             libc::SOL_SOCKET => self.get_socket_level(net, name, value),
             libc::IPPROTO_TCP => self.get_tcp_level(net, name, value),
@@ -78,13 +96,91 @@ impl Socket {
         value: &[u8],
         memory: &mut dyn UserMemory,
     ) -> Result<(), Errno> {
-        let _ = memory;
+        if let Some(result) = self.set_of_family(net, level, name, value, memory) {
+            return result;
+        }
         match level {
             libc::SOL_SOCKET => self.set_socket_level(net, name, value),
             libc::IPPROTO_TCP => self.set_tcp_level(net, name, value),
             libc::IPPROTO_IP => self.set_ip_level(net, name, value),
             libc::IPPROTO_IPV6 => self.set_ipv6_level(net, name, value),
             _ => Err(Errno::ENOPROTOOPT),
+        }
+    }
+
+    /// The families that share `IPPROTO_TCP` with ordinary options.
+    fn get_of_family(
+        &mut self,
+        net: &mut Net<'_>,
+        level: i32,
+        name: i32,
+        value: &mut [u8],
+        memory: &mut dyn UserMemory,
+    ) -> Option<Result<usize, Errno>> {
+        if level != libc::IPPROTO_TCP {
+            return None;
+        }
+        self.get_draft(net, name, value, memory)
+    }
+
+    fn set_of_family(
+        &mut self,
+        net: &mut Net<'_>,
+        level: i32,
+        name: i32,
+        value: &[u8],
+        memory: &mut dyn UserMemory,
+    ) -> Option<Result<(), Errno>> {
+        if level != libc::IPPROTO_TCP {
+            return None;
+        }
+        self.set_draft(net, name, value, memory)
+    }
+
+    /// Its connection, which speaks MPTCP or may still come to do so.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` on plain TCP and after fallback, also of one direction; `ENOTCONN` without a
+    /// connection, or when it has ended.
+    fn multipath_connection(&self, net: &Net<'_>) -> Result<ConnectionInfo, Errno> {
+        let Some(id) = self.connection() else {
+            let wanted = self.config.mptcp;
+            return Err(if wanted {
+                Errno::ENOTCONN
+            } else {
+                Errno::EOPNOTSUPP
+            });
+        };
+        let info = connection_info(net.endpoint, id)?;
+        if info.protocol == ConnectionProtocol::Tcp || info.plain != PlainDirections::Neither {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if info.closed.is_some() {
+            return Err(Errno::ENOTCONN);
+        }
+        Ok(info)
+    }
+
+    /// `struct tcp_info` of one subflow.
+    fn tcp_info_of(
+        &self,
+        _net: &Net<'_>,
+        _id: ConnectionId,
+        _subflow: &SubflowInfo,
+    ) -> Result<Vec<u8>, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// A connection has begun.
+    pub(in crate::bsd) fn families_begin(&mut self, net: &mut Net<'_>) {
+        self.families = FamilyState::default();
+        self.subscribe(net);
+    }
+
+    /// The connection is about to be let go of.
+    pub(in crate::bsd) fn families_end(&mut self, net: &mut Net<'_>) {
+        if let Some(id) = self.connection() {
+            net.system.subscriptions.end(id);
         }
     }
 
