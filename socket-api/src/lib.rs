@@ -38,6 +38,7 @@
 //! | `control` | subflows, addresses and policies of a live connection |
 //! | `events` | what happens to connections, as streams |
 //! | `timeouts` | time limits on reads and writes |
+//! | [`smapp`] | controllers: path management outside of the stack |
 //! | `address`, `connect` | names, and the first of several addresses that answers |
 //! | `connection` | what the faces of one connection have in common |
 //! | `shared` | the endpoint behind its lock, and who waits for what |
@@ -66,6 +67,7 @@ mod netlink;
 mod options;
 mod readiness;
 mod shared;
+pub mod smapp;
 mod socket;
 mod split;
 mod stack;

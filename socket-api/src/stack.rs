@@ -12,6 +12,7 @@ use crate::error::{self, StackError, Stopped};
 use crate::events::{EventQueue, StackEvents};
 use crate::listener::MptcpListener;
 use crate::shared::{Clock, Handle, Shared, State, wake_all};
+use crate::smapp::{Answer, Command, Controller, ControllerId, Query, Reply};
 use crate::socket::{MptcpSocket, within};
 use crate::stack_socket::StackSocket;
 use crate::stream::MptcpStream;
@@ -113,6 +114,42 @@ impl Stack {
             }
         });
         StackEvents::new(receiver)
+    }
+
+    /// Lets a controller rule the connections of the stack; it hears of those that are there as if
+    /// they were new. It runs in the stack's own task, so it must not wait.
+    pub fn add_controller(&self, controller: Box<dyn Controller>) -> ControllerId {
+        self.handle.command(|state, now| {
+            state
+                .controllers
+                .add(now, &mut state.endpoint, controller)
+        })
+    }
+
+    /// Takes a controller away; what it has done stays.
+    pub fn remove_controller(&self, id: ControllerId) -> Option<Box<dyn Controller>> {
+        self.handle.command(|state, _| state.controllers.remove(id))
+    }
+
+    /// Carries out a command of SMAPP.
+    ///
+    /// # Errors
+    /// See [`Control::execute`](crate::smapp::Control::execute).
+    pub fn execute(&self, command: &Command) -> Result<Reply, Errno> {
+        self.handle.command(|state, now| {
+            state
+                .controllers
+                .execute(now, &mut state.endpoint, command)
+        })
+    }
+
+    /// Looks something up for SMAPP.
+    ///
+    /// # Errors
+    /// See [`Control::query`](crate::smapp::Control::query).
+    pub fn query(&self, query: &Query) -> Result<Answer, Errno> {
+        self.handle
+            .command(|state, _| state.controllers.query(&mut state.endpoint, query))
     }
 
     /// Looks at, or changes, what belongs to no socket: the endpoint, and what all sockets have in
