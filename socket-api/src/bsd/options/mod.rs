@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `socket_level`, `tcp_level`, `ip_level` | options of any TCP socket, and how they reach subflows |
 //! | `face` | the same for Rust programs |
+//! | [`linux`] | upstream Linux: `SOL_MPTCP`, `TCP_INFO` and what tells MPTCP from TCP, sysctls, counters |
 //! | `value`, `kept`, `subflows` | values as bytes, what a socket remembers, how options reach subflows |
 //!
 //! # Decisions
@@ -19,7 +20,7 @@
 //!   `IP_TTL`, `SO_MAX_PACING_RATE` …) works, unless the profile is `Linux`. What the stack cannot do
 //!   is never accepted silently: `EOPNOTSUPP` if the number is known, `ENOPROTOOPT` if it is not.
 //! - **Not MPTCP, or fallen back**: every option that concerns MPTCP gives `EOPNOTSUPP`, also on IPv6
-//!   sockets, where Linux gives `ENOPROTOOPT` for `MPTCP_INFO`.
+//!   sockets, where Linux, and the profile of that name, gives `ENOPROTOOPT` for `MPTCP_INFO`.
 //! - **An option that comes too late** gives `EINVAL`, as in Linux; only those of
 //!   multipath-tcp.org give `EPERM`, as there.
 //! - **Subflow ids** count from 1 and are never used again where they are 32 bits wide (Linux); the
@@ -28,6 +29,7 @@
 mod face;
 mod ip_level;
 mod kept;
+pub mod linux;
 mod socket_level;
 mod subflows;
 mod tcp_level;
@@ -36,7 +38,7 @@ mod value;
 pub use face::SocketOptions;
 pub use kept::KeptOptions;
 
-use super::{Errno, Net, OptionProfile, Protocol, Socket, UserMemory};
+use super::{Errno, Net, OptionProfile, Protocol, Socket, SocketState, UserMemory};
 
 /// `SOL_MPTCP`.
 pub const SOL_MPTCP: i32 = 284;
@@ -56,12 +58,17 @@ impl Socket {
         value: &mut [u8],
         memory: &mut dyn UserMemory,
     ) -> Result<usize, Errno> {
-        let _ = memory;
+        if self.is_restricted(net) {
+            linux::check_get(self.is_mptcp(net), level, name)?;
+        }
         match level {
+            SOL_MPTCP => self.get_mptcp_level(net, name, value, memory),
             libc::SOL_SOCKET => self.get_socket_level(net, name, value),
             libc::IPPROTO_TCP => self.get_tcp_level(net, name, value),
-            libc::IPPROTO_IP => self.get_ip_level(net, name, value),
+            libc::IPPROTO_IP => self.get_ip_level(name, value),
             libc::IPPROTO_IPV6 => self.get_ipv6_level(net, name, value),
+            // As Linux: IPv4 knows no other level, and says so in its own way.
+            _ if net.system.profile == OptionProfile::Linux => Err(self.without_mptcp(net)),
             _ => Err(Errno::ENOPROTOOPT),
         }
     }
@@ -79,6 +86,9 @@ impl Socket {
         memory: &mut dyn UserMemory,
     ) -> Result<(), Errno> {
         let _ = memory;
+        if self.is_restricted(net) {
+            linux::check_set(self.family, self.is_mptcp(net), level, name)?;
+        }
         match level {
             libc::SOL_SOCKET => self.set_socket_level(net, name, value),
             libc::IPPROTO_TCP => self.set_tcp_level(net, name, value),
@@ -93,11 +103,15 @@ impl Socket {
         self.protocol == Protocol::Mptcp && net.system.profile == OptionProfile::Linux
     }
 
-    /// Options that concern only how the first subflow begins (API reference 4.4).
-    fn check_not_begun(&self) -> Result<(), Errno> {
-        match (self.protocol, &self.state) {
-            (Protocol::Tcp, _) | (_, super::SocketState::Fresh) => Ok(()),
-            (Protocol::Mptcp, _) => Err(Errno::EINVAL),
+    /// Options that concern only how the first subflow begins (API reference 4.4). What has fallen back
+    /// is like TCP, which takes them at any time.
+    fn check_not_begun(&self, net: &Net<'_>) -> Result<(), Errno> {
+        match self.state {
+            SocketState::Fresh | SocketState::Listening(_) => Ok(()),
+            SocketState::Connecting(_) | SocketState::Connected(_) if self.is_mptcp(net) => {
+                Err(Errno::EINVAL)
+            }
+            SocketState::Connecting(_) | SocketState::Connected(_) => Ok(()),
         }
     }
 
@@ -110,6 +124,12 @@ impl Socket {
 
     fn remembered(&self, level: i32, name: i32) -> i32 {
         let known = self.options.remembered.get(&(level, name));
-        known.copied().unwrap_or(0)
+        // As Linux: no CPU in particular.
+        let default = if (level, name) == (libc::SOL_SOCKET, libc::SO_INCOMING_CPU) {
+            -1
+        } else {
+            0
+        };
+        known.copied().unwrap_or(default)
     }
 }
