@@ -1,7 +1,7 @@
 //! `IPPROTO_IP` and `IPPROTO_IPV6`: ordinary options, as an MPTCP socket of Linux has them (API
 //! reference 4.4).
 
-use super::value::{int_of, read_bool, read_int, read_within, write_int, write_truncated};
+use super::value::{int_of, read_bool, read_int, read_within, write_small_int, write_truncated};
 use crate::bsd::{Errno, Family, Net, OptionProfile, Socket, SocketState};
 use umptcp_stack::SubflowChange;
 
@@ -52,7 +52,7 @@ impl Socket {
             name if IP_NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         };
-        Ok(write_int(value, number))
+        Ok(write_small_int(value, number))
     }
 
     pub(super) fn set_ip_level(
@@ -118,7 +118,7 @@ impl Socket {
             name if IPV6_NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         };
-        Ok(write_int(value, number))
+        Ok(write_small_int(value, number))
     }
 
     pub(super) fn set_ipv6_level(

@@ -134,6 +134,8 @@ impl Socket {
             // Nothing is known of whoever sends.
             libc::SO_PASSCRED | libc::SO_PASSSEC | SO_PASSPIDFD => return Err(Errno::EOPNOTSUPP),
             name if WITHOUT_EFFECT.contains(&name) || ALWAYS_OFF.contains(&name) => 0,
+            // As Linux: it may only be set.
+            SO_BUSY_POLL_BUDGET => return Err(Errno::ENOPROTOOPT),
             name if REMEMBERED.contains(&name) => self.remembered(libc::SOL_SOCKET, name),
             name if NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),

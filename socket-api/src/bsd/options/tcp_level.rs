@@ -1,7 +1,7 @@
 //! `IPPROTO_TCP`: ordinary options, as an MPTCP socket of Linux has them (API reference 4.4). The
 //! families that share the level have modules of their own.
 
-use super::value::{int_of, read_bool, read_int, read_name, read_within, write_int, write_name};
+use super::value::{int_of, read_bool, read_int, read_name, read_within, write_int, write_name, write_small_int};
 use crate::bsd::{Errno, Net, Protocol, Socket};
 use std::time::Duration;
 use umptcp_stack::{CongestionAlgorithm, SubflowChange};
@@ -72,7 +72,10 @@ impl Socket {
             name if NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         };
-        Ok(write_int(value, number))
+        Ok(match self.protocol {
+            Protocol::Mptcp => write_small_int(value, number),
+            Protocol::Tcp => write_int(value, number),
+        })
     }
 
     pub(super) fn set_tcp_level(

@@ -92,7 +92,6 @@ pub(super) use layout;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::bsd::options::linux::{
         FullInfoHeader, MptcpInfo, SubflowDataHeader, TcpInfo,
     };

@@ -36,7 +36,7 @@ pub(super) use refused::{check_get, check_set};
 pub use subflow::{NumberedSubflow, SubflowAddrs, linux_subflow_id};
 pub use tcp_info::TcpInfo;
 
-use super::value::{write_name, write_truncated};
+use super::value::{write_name, write_small_int, write_truncated};
 use crate::bsd::{Errno, Family, Net, OptionProfile, Protocol, Socket, SocketState, UserMemory};
 use umptcp_stack::ConnectionProtocol;
 
@@ -103,7 +103,7 @@ impl Socket {
             libc::TCP_CC_INFO => Some(0),
             TCP_IS_MPTCP if net.system.profile != OptionProfile::MultipathTcpOrg => {
                 let number = i32::from(self.is_mptcp(net));
-                Some(write_truncated(value, &number.to_ne_bytes()))
+                Some(write_small_int(value, number))
             }
             libc::TCP_ULP => Some(match self.protocol {
                 Protocol::Mptcp => write_name(value, "mptcp", ULP_NAME_LEN),

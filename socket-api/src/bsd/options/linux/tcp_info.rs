@@ -94,7 +94,7 @@ layout! {
     152 "tcpi_data_segs_in" data_segments_in: u32,
     /// Segments with payload sent.
     156 "tcpi_data_segs_out" data_segments_out: u32,
-    /// Not filled.
+    /// Payload delivered in the last whole round trip, bytes per second.
     160 "tcpi_delivery_rate" delivery_rate: u64,
     /// Not filled.
     168 "tcpi_busy_time" busy_time: u64,
@@ -291,6 +291,7 @@ impl TcpInfo {
             min_rtt: tcp.min_rtt.map_or(u32::MAX, micros),
             data_segments_in: wrapped(tcp.data_segments_received),
             data_segments_out: wrapped(tcp.data_segments_sent),
+            delivery_rate: tcp.delivery_rate.unwrap_or(0),
             delivered: wrapped(tcp.delivered),
             delivered_ce: wrapped(tcp.delivered_ce),
             bytes_sent: tcp.bytes_sent.saturating_add(tcp.bytes_retransmitted),
