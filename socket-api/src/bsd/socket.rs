@@ -231,7 +231,8 @@ impl Socket {
         }
         let local = self.to_stack(address)?;
         let ip = local.ip();
-        if !ip.is_unspecified() && !net.endpoint.has_address(ip) {
+        let ours = ip.is_unspecified() || net.endpoint.has_address(ip);
+        if !ours && !self.options.free_bind {
             return Err(Errno::EADDRNOTAVAIL);
         }
         if (1..1024).contains(&local.port()) && !net.system.privileged {

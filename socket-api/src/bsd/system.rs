@@ -54,6 +54,13 @@ impl System {
         found.map(|(id, _)| Some(*id)).ok_or(Errno::ENODEV)
     }
 
+    /// The name of an interface.
+    pub(super) fn name_of(&self, interface: InterfaceId) -> Option<&str> {
+        let mut interfaces = self.interfaces.iter();
+        let found = interfaces.find(|(id, _)| *id == interface);
+        found.map(|(_, name)| name.as_str())
+    }
+
     /// The interface with this index, counted from 1; 0 stands for any interface.
     pub(super) fn interface_numbered(&self, index: i32) -> Result<Option<InterfaceId>, Errno> {
         if index == 0 {
