@@ -220,6 +220,7 @@ impl State {
 
     fn dispatch(&mut self, event: &Event, woken: &mut Vec<Waker>) {
         tracing::trace!(?event);
+        self.system.handle_event(event);
         self.observe(event, woken);
         let connections = &mut self.connections;
         match *event {
