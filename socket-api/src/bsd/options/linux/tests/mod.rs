@@ -75,7 +75,7 @@ impl Scene {
         Self {
             pair,
             socket,
-            others: others,
+            others,
         }
     }
 
