@@ -9,6 +9,7 @@ mod connecting;
 mod control;
 mod control_socket;
 mod hosts;
+mod kernel_options;
 mod lifecycle;
 mod listening;
 mod paths;
