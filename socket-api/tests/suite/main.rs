@@ -11,6 +11,7 @@ mod control_socket;
 mod hosts;
 mod kernel_options;
 mod lifecycle;
+mod linux_options;
 mod listening;
 mod paths;
 mod peers;
