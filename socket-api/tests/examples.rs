@@ -63,6 +63,21 @@ fn threads_echo_without_async() {
     assert!(text.contains("4000000 bytes came back"), "{text}");
 }
 
+#[test]
+fn options_of_linux_tell_of_both_paths() {
+    let text = run("linux_options");
+    for part in [
+        "net.mptcp.scheduler = roundrobin",
+        "MPTCP_INFO of the server: MptcpInfo {",
+        "MPTCP_SUBFLOW_ADDRS: 10.0.0.1:",
+        "MPTCP_TCPINFO: state 1,",
+        "MPTCP_FULL_INFO: token ",
+        "MPTcpExtMPCapableSYNTX          1               0.0",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 /// A program that ends with the test.
 struct Running(Child);
 

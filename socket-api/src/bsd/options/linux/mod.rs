@@ -40,7 +40,7 @@ pub use tcp_info::TcpInfo;
 
 use super::value::{write_name, write_small_int, write_truncated};
 use crate::bsd::{Errno, Family, Net, OptionProfile, Protocol, Socket, SocketState, UserMemory};
-use umptcp_stack::ConnectionProtocol;
+use umptcp_stack::{ConnectionProtocol, PlainDirections};
 
 /// `MPTCP_INFO`: a [`MptcpInfo`], as much of it as fits. With a buffer of 0 bytes it tells whether
 /// the socket has fallen back to TCP, and no more.
@@ -120,7 +120,10 @@ impl Socket {
         let info = self
             .connection()
             .and_then(|id| net.endpoint.connection_info(id));
-        let plain = info.is_some_and(|info| info.protocol == ConnectionProtocol::Tcp);
+        // As in Linux, a fallback of one direction is one of the connection.
+        let plain = info.is_some_and(|info| {
+            info.protocol == ConnectionProtocol::Tcp || info.plain != PlainDirections::Neither
+        });
         self.protocol == Protocol::Mptcp && !plain
     }
 

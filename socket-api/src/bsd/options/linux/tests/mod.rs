@@ -4,6 +4,7 @@ mod calls;
 mod infos;
 mod ordinary;
 mod refusals;
+mod told;
 
 use crate::bsd::testing::{Pair, SERVER};
 use crate::bsd::{Errno, Family, NoMemory, OptionProfile, SockAddr, Socket};
