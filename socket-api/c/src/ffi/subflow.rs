@@ -6,13 +6,13 @@ use super::answer;
 use crate::calls::subflows;
 use crate::memory::address_of;
 use crate::types::ump_sub_status;
-use libc::{sockaddr, sockaddr_storage, socklen_t};
+use libc::{size_t, sockaddr, sockaddr_storage, socklen_t};
 use std::ffi::c_int;
 
 /// Fills `statuses` with up to `room` subflows, and returns how many there are, or -1 with errno:
 /// EOPNOTSUPP if it is plain TCP, ENOTCONN, EFAULT.
 #[unsafe(no_mangle)]
-pub extern "C" fn ump_subflows(fd: c_int, statuses: *mut ump_sub_status, room: usize) -> c_int {
+pub extern "C" fn ump_subflows(fd: c_int, statuses: *mut ump_sub_status, room: size_t) -> c_int {
     answer(|| subflows::statuses(fd, address_of(statuses), room))
 }
 
