@@ -37,6 +37,7 @@
 //! | `shared` | the endpoint behind its lock, and who waits for what |
 //! | `driver` | the task between devices and endpoint |
 //! | [`device`] | devices |
+//! | [`smapp`] | controllers: path management outside of the stack |
 //! | `netlink` | the operating system's links, addresses, routes |
 //! | `error` | the stack's errors as `io::Error`s |
 
@@ -50,6 +51,7 @@ mod listener;
 mod namespace;
 mod netlink;
 mod shared;
+pub mod smapp;
 mod split;
 mod stack;
 mod stream;

@@ -1,0 +1,157 @@
+//! Controllers beside the endpoint that they rule.
+//!
+//! Owns the controllers, who hears what, and their deadlines. Whoever drives the endpoint drives
+//! them with it: every event of the endpoint goes in, and [`Controllers::poll_timeout`] is one more
+//! deadline.
+
+use super::controller::{Commands, Controller};
+use super::event::Event;
+use super::execute::LocalControl;
+use super::mask::EventMask;
+use super::registry::Registry;
+use umptcp_stack::{ConnectionId, Endpoint, Event as StackEvent, Instant};
+
+/// Names a controller among those of a stack. It is never given to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ControllerId(u64);
+
+#[derive(Debug)]
+struct Slot {
+    id: ControllerId,
+    controller: Box<dyn Controller>,
+    filter: EventMask,
+}
+
+/// The controllers of one endpoint. As long as there are none, events cost nothing.
+#[derive(Debug, Default)]
+pub struct Controllers {
+    slots: Vec<Slot>,
+    next_id: u64,
+    registry: Registry,
+    /// Events on their way; empty between calls.
+    events: Vec<Event>,
+}
+
+impl Controllers {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// There are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Adds a controller. It hears of what there is already, as if it happened now.
+    pub fn add(
+        &mut self,
+        now: Instant,
+        endpoint: &mut Endpoint,
+        controller: Box<dyn Controller>,
+    ) -> ControllerId {
+        let id = ControllerId(self.next_id);
+        self.next_id += 1;
+        let mut events = std::mem::take(&mut self.events);
+        if self.slots.is_empty() {
+            self.registry = Registry::default();
+            self.registry.synchronize(endpoint, &mut events);
+        } else {
+            // The registry of those who are there goes on as it is.
+            Registry::default().synchronize(endpoint, &mut events);
+        }
+        let filter = controller.events();
+        self.slots.push(Slot {
+            id,
+            controller,
+            filter,
+        });
+        let last = self.slots.len() - 1;
+        for event in events.drain(..) {
+            self.tell(now, endpoint, last, &event);
+        }
+        self.events = events;
+        id
+    }
+
+    /// Takes a controller away; what it has done stays.
+    pub fn remove(&mut self, id: ControllerId) -> Option<Box<dyn Controller>> {
+        let index = self.slots.iter().position(|slot| slot.id == id)?;
+        Some(self.slots.remove(index).controller)
+    }
+
+    /// Something has happened on the endpoint. To be called with every event, in order.
+    pub fn handle_event(&mut self, now: Instant, endpoint: &mut Endpoint, event: &StackEvent) {
+        if self.slots.is_empty() {
+            return;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        self.registry.translate(endpoint, event, &mut events);
+        self.publish(now, endpoint, events);
+    }
+
+    /// The application has released a connection, of which the endpoint tells nothing any more.
+    pub fn handle_release(&mut self, now: Instant, endpoint: &mut Endpoint, id: ConnectionId) {
+        if self.slots.is_empty() {
+            return;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        self.registry.closed(id, &mut events);
+        self.publish(now, endpoint, events);
+    }
+
+    /// When to call [`Self::handle_timeout`] next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let slots = self.slots.iter();
+        slots.filter_map(|slot| slot.controller.poll_timeout()).min()
+    }
+
+    /// Lets the controllers do what is due.
+    pub fn handle_timeout(&mut self, now: Instant, endpoint: &mut Endpoint) {
+        let Self {
+            slots, registry, ..
+        } = self;
+        for slot in slots {
+            let due = slot.controller.poll_timeout();
+            if due.is_some_and(|due| due <= now) {
+                let mut control = LocalControl {
+                    endpoint,
+                    registry,
+                    filter: &mut slot.filter,
+                };
+                let mut commands = Commands::new(now, &mut control);
+                slot.controller.handle_timeout(now, &mut commands);
+            }
+        }
+    }
+
+    fn publish(&mut self, now: Instant, endpoint: &mut Endpoint, mut events: Vec<Event>) {
+        for event in events.drain(..) {
+            tracing::debug!(?event, "for controllers");
+            for index in 0..self.slots.len() {
+                self.tell(now, endpoint, index, &event);
+            }
+        }
+        self.events = events;
+    }
+
+    fn tell(&mut self, now: Instant, endpoint: &mut Endpoint, index: usize, event: &Event) {
+        let Self {
+            slots, registry, ..
+        } = self;
+        if let Some(slot) = slots.get_mut(index)
+            && slot.filter.contains(EventMask::of(event))
+        {
+            let mut control = LocalControl {
+                endpoint,
+                registry,
+                filter: &mut slot.filter,
+            };
+            let mut commands = Commands::new(now, &mut control);
+            slot.controller.handle_event(now, event, &mut commands);
+        }
+    }
+}
