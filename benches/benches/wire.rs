@@ -97,6 +97,8 @@ fn an_interface() -> InterfaceId {
 fn packet(criterion: &mut Criterion) {
     let options = data_options(TIMESTAMPS, &DSS);
     let header = SegmentHeader {
+        traffic_class: 0,
+        hop_limit: 64,
         ecn_capable: false,
         tuple: FourTuple {
             local: ([192, 0, 2, 1], 40_000).into(),

@@ -60,8 +60,8 @@ impl StackError for ConnectError {
 impl StackError for ListenError {
     fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::AddressInUse(_) => io::ErrorKind::AddrInUse,
-            Self::InvalidPort => io::ErrorKind::InvalidInput,
+            // EADDRINUSE also where `bind` finds no ephemeral port.
+            Self::AddressInUse(_) | Self::NoFreePort(_) => io::ErrorKind::AddrInUse,
             _ => io::ErrorKind::Other,
         }
     }
@@ -121,6 +121,12 @@ impl StackError for SubflowError {
             Self::UnknownConnection => io::ErrorKind::NotConnected,
             Self::UnknownSubflow => io::ErrorKind::NotFound,
             Self::NotMultipath => io::ErrorKind::Unsupported,
+            Self::NotYet => io::ErrorKind::WouldBlock,
+            Self::Closed(reason) => reason.kind(),
+            Self::LimitReached => io::ErrorKind::QuotaExceeded,
+            Self::FamiliesDiffer(..) => io::ErrorKind::InvalidInput,
+            Self::AnotherInterface(_) => io::ErrorKind::AddrNotAvailable,
+            Self::NotAllowed(_) | Self::DeniedByPeer(_) => io::ErrorKind::PermissionDenied,
             Self::Address(cause) => cause.kind(),
             _ => io::ErrorKind::Other,
         }

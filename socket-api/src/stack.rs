@@ -3,12 +3,18 @@
 //! The module owns the construction of the endpoint and its driver. What happens on a connection
 //! afterwards is for streams and listeners.
 
-use crate::connection::Connection;
+use crate::address::{ToAddresses, resolve};
+use crate::bsd::{Errno, Net, Socket};
+use crate::connect::{LocalEnd, connect_to_any};
 use crate::device::Device;
 use crate::driver::Driver;
 use crate::error::{self, StackError, Stopped};
+use crate::events::{EventQueue, StackEvents};
 use crate::listener::MptcpListener;
-use crate::shared::{Clock, Handle, Shared, wake_all};
+use crate::shared::{Clock, Handle, Shared, State, wake_all};
+use crate::smapp::{Answer, Command, Controller, ControllerId, Query, Reply};
+use crate::socket::{MptcpSocket, within};
+use crate::stack_socket::StackSocket;
 use crate::stream::MptcpStream;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
@@ -16,6 +22,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use umptcp_stack::{
     ConnectionConfig, Endpoint, EndpointConfig, EndpointStats, InterfaceConfig, InterfaceId,
     MptcpCounters, PeerKnowledge,
@@ -37,15 +44,133 @@ impl Stack {
         StackBuilder::default()
     }
 
-    /// Connects to `remote` with the default settings.
+    /// Connects to `remote` with the default settings: an address, or a name with a port such as
+    /// `"www.example.org:80"`.
     ///
-    /// Cancellation safe: dropping the future gives the attempt up.
+    /// Of several addresses the first that answers is taken. IPv6 and IPv4 take turns, and the next
+    /// attempt begins when the one before has failed or has lasted for 250 ms (RFC 8305); whoever
+    /// answers too late is let go.
+    ///
+    /// Cancellation safe: dropping the future gives all attempts up.
     ///
     /// # Errors
-    /// As for [`Self::connect_with`].
-    pub async fn connect(&self, remote: SocketAddr) -> io::Result<MptcpStream> {
-        self.connect_with(None, remote, ConnectionConfig::default())
-            .await
+    /// As for [`Self::connect_with`], or what the resolver gives. If several addresses were tried,
+    /// the error is that of the last, and its text tells of all.
+    pub async fn connect(&self, remote: impl ToAddresses) -> io::Result<MptcpStream> {
+        let remotes = resolve(remote).await?;
+        let config = ConnectionConfig::default();
+        let local = LocalEnd::default();
+        let connection = connect_to_any(&self.handle, local, remotes, &config).await?;
+        Ok(MptcpStream::new(connection))
+    }
+
+    /// As [`Self::connect`], giving up after `limit`: the time for resolving the name and all
+    /// attempts together.
+    ///
+    /// Cancellation safe: dropping the future gives all attempts up.
+    ///
+    /// # Errors
+    /// `TimedOut` at the limit, otherwise as for [`Self::connect`].
+    pub async fn connect_timeout(
+        &self,
+        remote: impl ToAddresses,
+        limit: Duration,
+    ) -> io::Result<MptcpStream> {
+        within(limit, self.connect(remote)).await
+    }
+
+    /// A socket for IPv4, to be set up before it connects or listens.
+    #[must_use]
+    pub fn socket_v4(&self) -> MptcpSocket {
+        MptcpSocket::new_v4(self)
+    }
+
+    /// A socket for IPv6, to be set up before it connects or listens.
+    #[must_use]
+    pub fn socket_v6(&self) -> MptcpSocket {
+        MptcpSocket::new_v6(self)
+    }
+
+    /// `socket(domain, kind, protocol)`: a socket as C programs know it, by numbers.
+    ///
+    /// # Errors
+    /// As for [`Socket::new`].
+    pub fn socket(&self, domain: i32, kind: i32, protocol: i32) -> Result<StackSocket, Errno> {
+        let made = |state: &State| Socket::new(&state.system, domain, kind, protocol);
+        let socket = self.handle.look(made)?;
+        Ok(StackSocket::new(&self.handle, socket))
+    }
+
+    /// What happens on the stack from now on, connections of all kinds included; at most `capacity`
+    /// events wait to be read.
+    #[must_use]
+    pub fn events(&self, capacity: usize) -> StackEvents {
+        let (queue, receiver) = EventQueue::new(capacity);
+        self.handle.command(|state, _| {
+            if state.stopped {
+                queue.finish(None, &mut Vec::new());
+            } else {
+                state.monitors.push(queue);
+            }
+        });
+        StackEvents::new(receiver)
+    }
+
+    /// Lets a controller rule the connections of the stack; it hears of those that are there as if
+    /// they were new. It runs in the stack's own task, so it must not wait.
+    pub fn add_controller(&self, controller: Box<dyn Controller>) -> ControllerId {
+        self.handle.command(|state, now| {
+            state
+                .controllers
+                .add(now, &mut state.endpoint, controller)
+        })
+    }
+
+    /// Takes a controller away; what it has done stays.
+    pub fn remove_controller(&self, id: ControllerId) -> Option<Box<dyn Controller>> {
+        self.handle.command(|state, _| state.controllers.remove(id))
+    }
+
+    /// Carries out a command of SMAPP.
+    ///
+    /// # Errors
+    /// See [`Control::execute`](crate::smapp::Control::execute).
+    pub fn execute(&self, command: &Command) -> Result<Reply, Errno> {
+        self.handle.command(|state, now| {
+            state
+                .controllers
+                .execute(now, &mut state.endpoint, command)
+        })
+    }
+
+    /// Looks something up for SMAPP.
+    ///
+    /// # Errors
+    /// See [`Control::query`](crate::smapp::Control::query).
+    pub fn query(&self, query: &Query) -> Result<Answer, Errno> {
+        self.handle
+            .command(|state, _| state.controllers.query(&mut state.endpoint, query))
+    }
+
+    /// Looks at, or changes, what belongs to no socket: the endpoint, and what all sockets have in
+    /// common. What the change leads to is carried out at once.
+    ///
+    /// # Errors
+    /// `ENETDOWN` if the stack has stopped, or what the call gives.
+    pub fn with_net<T>(
+        &self,
+        call: impl FnOnce(&mut Net<'_>) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        self.handle.command(|state, now| {
+            if state.stopped {
+                return Err(Errno::ENETDOWN);
+            }
+            call(&mut state.net(now))
+        })
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Connects to `remote`, from `local` if it is given; its address may be unspecified and its
@@ -63,17 +188,39 @@ impl Stack {
         remote: SocketAddr,
         config: ConnectionConfig,
     ) -> io::Result<MptcpStream> {
-        let connection = Connection::connect(&self.handle, local, remote, config)?;
-        poll_fn(|cx| connection.poll_established(cx)).await?;
+        let local = LocalEnd {
+            address: local,
+            interface: None,
+        };
+        let connection = connect_to_any(&self.handle, local, vec![remote], &config).await?;
         Ok(MptcpStream::new(connection))
     }
 
-    /// Accepts connections to `local`; an unspecified address stands for every local one.
+    /// Accepts connections to `local`; an unspecified address stands for every local one of its
+    /// family, and port 0 for one that the stack chooses. The connections get the settings
+    /// `config`.
     ///
     /// # Errors
-    /// `AddrInUse`, or `InvalidInput` for port 0, or `NotConnected` if the stack has stopped.
+    /// `AddrInUse`, or `NotConnected` if the stack has stopped.
     pub fn listen(&self, local: SocketAddr, config: ConnectionConfig) -> io::Result<MptcpListener> {
-        MptcpListener::new(&self.handle, local, config)
+        MptcpListener::new(&self.handle, &[local], &config)
+    }
+
+    /// As [`Self::listen`], at every address that `locals` stands for: all of a name, or several.
+    /// Those with port 0 get the same port.
+    ///
+    /// Cancellation safe: dropping the future listens nowhere.
+    ///
+    /// # Errors
+    /// As for [`Self::listen`], or what the resolver gives. If one address fails, none is listened
+    /// at.
+    pub async fn listen_at(
+        &self,
+        locals: impl ToAddresses,
+        config: ConnectionConfig,
+    ) -> io::Result<MptcpListener> {
+        let locals = resolve(locals).await?;
+        MptcpListener::new(&self.handle, &locals, &config)
     }
 
     /// The interfaces, in the order in which the builder got them.
@@ -268,7 +415,7 @@ fn random_seed() -> io::Result<[u8; 32]> {
 }
 
 /// Fails if the stack has stopped.
-pub(crate) fn check_running(state: &crate::shared::State) -> io::Result<()> {
+pub(crate) fn check_running(state: &State) -> io::Result<()> {
     if state.stopped {
         Err(Stopped.into_io())
     } else {

@@ -1,10 +1,11 @@
 //! A connected socket.
 //!
 //! The module owns the public face of a whole connection: bytes in order in both directions, and
-//! control over its subflows. `split` has the faces of its halves.
+//! control over its subflows. `split` has the faces of its halves, `readiness` and `options` have
+//! more of its methods.
 
 use crate::connection::{Connection, SharedConnection};
-use crate::split::{OwnedReadHalf, OwnedWriteHalf};
+use crate::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use bytes::Bytes;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -12,7 +13,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use umptcp_stack::{ConnectionInfo, SubflowId, SubflowInfo};
 
@@ -25,6 +25,10 @@ const MAX_READ: usize = 256 * 1024;
 /// It reads and writes like a TCP stream. Dropping it closes both directions in order once
 /// everything written has arrived, or at once if something was left unread;
 /// [`set_linger`](Self::set_linger) changes that.
+///
+/// A time limit for any of its waits is `tokio::time::timeout` around it: what a method says on
+/// cancellation is what is so after the limit. [`WithTimeouts`](crate::WithTimeouts) limits the
+/// reads and writes of code that takes any stream.
 #[derive(Debug)]
 pub struct MptcpStream {
     connection: SharedConnection,
@@ -39,6 +43,10 @@ impl MptcpStream {
 
     pub(crate) fn from_shared(connection: SharedConnection) -> Self {
         Self { connection }
+    }
+
+    pub(crate) fn connection(&self) -> &SharedConnection {
+        &self.connection
     }
 
     /// The local address of the initial subflow.
@@ -148,17 +156,19 @@ impl MptcpStream {
         poll_fn(|cx| self.connection.poll_flushed(cx)).await
     }
 
-    /// Ends the connection at once; the peer sees a reset, and whoever waits gets
-    /// `ConnectionAborted`.
-    pub fn abort(&self) {
-        self.connection.abort();
+    /// Splits the stream into borrowed halves, to read and write at the same time in one task.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        split::borrow(self)
     }
 
-    /// What becomes of written data that has not arrived when the stream is dropped: `None` goes on
-    /// delivering it in the background, zero ends the connection at once, and any other time is
-    /// left for delivering it before that is done.
-    pub fn set_linger(&self, linger: Option<Duration>) {
-        self.connection.set_linger(linger);
+    /// The same connection for a program without async. What still drives it is the runtime of
+    /// its stack: that must go on running on another thread while this one waits.
+    ///
+    /// There is no `into_std`: the standard library's streams are descriptors of the operating
+    /// system, and this connection has none.
+    #[must_use]
+    pub fn into_blocking(self) -> crate::blocking::MptcpStream {
+        crate::blocking::MptcpStream::new(self)
     }
 
     /// Splits the stream into a half to read and a half to write, for two tasks.

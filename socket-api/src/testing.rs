@@ -30,6 +30,8 @@ pub(crate) fn packet(number: u32, slices: usize) -> Transmit {
         ..Flags::default()
     };
     let header = SegmentHeader {
+        traffic_class: 0,
+        hop_limit: 64,
         ecn_capable: false,
         tuple,
         seq: SeqNum(number),

@@ -28,7 +28,7 @@ pub mod wire;
 pub use base::config::{
     AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy,
     EndpointConfig, FailedJoinLimits, FastcloseMethod, InterfaceConfig, JoinPorts, Keepalive,
-    OtherVersion, SynCookies, Version,
+    OtherVersion, SubflowOptions, SynCookies, SynOptions, Version, WindowScale,
 };
 pub use base::error::{
     AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError, ReadError,
@@ -36,10 +36,25 @@ pub use base::error::{
 };
 pub use base::id::{AddressId, ConnectionId, InterfaceId, ListenerId, SubflowId};
 pub use base::mptcp_counters::{MptcpCounter, MptcpCounters};
+pub use base::path_endpoint::{
+    InvalidPathEndpoint, MAX_PATH_ENDPOINTS, PathEndpoint, PathEndpointError, PathEndpointFlags,
+    PathEndpointKey, PathEndpoints, PathLimits,
+};
+pub use base::policy::{PathManagerKind, SchedulerKind};
 pub use base::stats::EndpointStats;
+pub use base::subflow_options::SubflowChange;
 pub use base::time::Instant;
-pub use endpoint::{BlackHole, Endpoint, Event, PeerKnowledge, PeerVersions};
-pub use mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
+pub use endpoint::{
+    BlackHole, Endpoint, Event, OpenSubflow, PeerKnowledge, PeerVersions, SubflowSource,
+};
+pub use mptcp::info::{
+    ConnectionInfo, ConnectionProtocol, PlainDirections, ReceivingMapping, SubflowInfo,
+};
+pub use mptcp::path_log::{PathLog, PathRange};
 pub use mptcp::path_manager::{LocalAddress, RemoteAddress};
+pub use mptcp::reasons::{FallbackReason, SubflowCloseReason};
+pub use mptcp::state::DataState;
+pub use tcp::state::TcpState;
+pub use tcp::statistics::{CongestionPhase, TcpStatistics};
 pub use wire::mptcp_option::{MpTcpRst, ResetReason};
 pub use wire::packet::{ChecksumStatus, ReceivedPacket, Transmit, TransmitChecksum};

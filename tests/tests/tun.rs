@@ -96,6 +96,8 @@ fn syn(from: IpAddr, to: IpAddr) -> Transmit {
     let mut endpoint = Endpoint::new(EndpointConfig::default(), [0; 32]);
     let interface = endpoint.add_interface(InterfaceConfig::default());
     let header = SegmentHeader {
+        traffic_class: 0,
+        hop_limit: 64,
         ecn_capable: false,
         tuple: FourTuple {
             local: SocketAddr::new(from, 1),

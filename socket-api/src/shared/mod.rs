@@ -93,6 +93,13 @@ impl Handle {
     }
 }
 
+impl Handle {
+    /// The same without a share in it.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.0)
+    }
+}
+
 impl Clone for Handle {
     fn clone(&self) -> Self {
         Self::new(Arc::clone(&self.0))

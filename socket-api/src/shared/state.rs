@@ -4,7 +4,10 @@
 //! the rule when the driver must be woken. It collects the tasks to wake and wakes none itself.
 
 use super::wakers::WakerSet;
+use crate::bsd::{Net, System};
 use crate::error::{StackError as _, Stopped};
+use crate::events::{ConnectionEvent, EventQueue, StackEvent};
+use crate::smapp::Controllers;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -20,12 +23,16 @@ pub(crate) struct ConnectionState {
     pub(crate) established: bool,
     pub(crate) flushed: bool,
     pub(crate) closed: Option<CloseReason>,
+    /// The application has asked for the error that this is, and was told.
+    pub(crate) error_taken: bool,
     /// Further subflows that were established, and whether they still are.
     pub(crate) subflows: Vec<(SubflowId, bool)>,
     pub(crate) readers: WakerSet,
     pub(crate) writers: WakerSet,
     /// Those that wait for the connection itself: established, flushed, another subflow.
     pub(crate) watchers: WakerSet,
+    /// Who listens to its events.
+    pub(crate) listeners: Vec<EventQueue<ConnectionEvent>>,
 }
 
 impl ConnectionState {
@@ -33,6 +40,23 @@ impl ConnectionState {
         self.readers.wake(woken);
         self.writers.wake(woken);
         self.watchers.wake(woken);
+    }
+
+    /// Tells those who listen what has happened.
+    fn tell(&mut self, event: &ConnectionEvent, woken: &mut Vec<Waker>) {
+        if let ConnectionEvent::Closed(_) = event {
+            self.finish(Some(event), woken);
+            return;
+        }
+        self.listeners
+            .retain(|queue| queue.push(event.clone(), woken));
+    }
+
+    /// Nothing will be told any more.
+    pub(crate) fn finish(&mut self, last: Option<&ConnectionEvent>, woken: &mut Vec<Waker>) {
+        for queue in self.listeners.drain(..) {
+            queue.finish(last.cloned(), woken);
+        }
     }
 }
 
@@ -53,8 +77,14 @@ impl InterfaceState {
 /// Everything behind the lock.
 pub(crate) struct State {
     pub(crate) endpoint: Endpoint,
+    /// Who rules connections in the place of path managers.
+    pub(crate) controllers: Controllers,
+    /// What the sockets of C programs have in common.
+    pub(crate) system: System,
     pub(crate) connections: HashMap<ConnectionId, ConnectionState>,
     pub(crate) listeners: HashMap<ListenerId, WakerSet>,
+    /// Who listens to the events of all connections.
+    pub(crate) monitors: Vec<EventQueue<StackEvent>>,
     interfaces: Vec<InterfaceState>,
     /// The driver's task while it sleeps; `None` while it runs or is about to run, and then it
     /// will see whatever changes now.
@@ -87,8 +117,11 @@ impl State {
             .collect();
         Self {
             endpoint,
+            controllers: Controllers::new(),
+            system: System::default(),
             connections: HashMap::new(),
             listeners: HashMap::new(),
+            monitors: Vec::new(),
             interfaces,
             driver: None,
             driver_deadline: None,
@@ -98,6 +131,15 @@ impl State {
             stop_requested: false,
             stopped: false,
             handles: 0,
+        }
+    }
+
+    /// What a call on a socket of a C program works on.
+    pub(crate) fn net(&mut self, now: Instant) -> Net<'_> {
+        Net {
+            endpoint: &mut self.endpoint,
+            system: &mut self.system,
+            now,
         }
     }
 
@@ -114,9 +156,9 @@ impl State {
             self.staged = self.endpoint.poll_transmit(now);
         }
         if self.staged.is_none() {
-            self.dispatch_events(woken);
+            self.dispatch_events(now, woken);
         }
-        let earlier = self.endpoint.poll_timeout().is_some_and(|timeout| {
+        let earlier = self.poll_timeout().is_some_and(|timeout| {
             self.driver_deadline
                 .is_none_or(|deadline| timeout < deadline)
         });
@@ -143,15 +185,39 @@ impl State {
         self.driver_deadline = deadline;
     }
 
-    /// Carries the endpoint's events to the tasks that wait for them.
-    pub(crate) fn dispatch_events(&mut self, woken: &mut Vec<Waker>) {
+    /// Carries the endpoint's events to controllers and to the tasks that wait for them. What
+    /// controllers have begun is sent next.
+    pub(crate) fn dispatch_events(&mut self, now: Instant, woken: &mut Vec<Waker>) {
         while let Some(event) = self.endpoint.poll_event() {
+            self.controllers
+                .handle_event(now, &mut self.endpoint, &event);
             self.dispatch(&event, woken);
         }
+        if self.staged.is_none() && !self.controllers.is_empty() {
+            self.staged = self.endpoint.poll_transmit(now);
+        }
+    }
+
+    /// There is a packet that was found ready to go.
+    pub(crate) const fn has_staged(&self) -> bool {
+        self.staged.is_some()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called next.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let timeouts = [self.endpoint.poll_timeout(), self.controllers.poll_timeout()];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.controllers.handle_timeout(now, &mut self.endpoint);
     }
 
     fn dispatch(&mut self, event: &Event, woken: &mut Vec<Waker>) {
         tracing::trace!(?event);
+        self.observe(event, woken);
         let connections = &mut self.connections;
         match *event {
             Event::Incoming(listener) => {
@@ -182,7 +248,7 @@ impl State {
                 }
             }
             Event::SubflowEstablished(id, subflow) => self.note_subflow(id, subflow, true, woken),
-            Event::SubflowClosed(id, subflow) => self.note_subflow(id, subflow, false, woken),
+            Event::SubflowClosed(id, subflow, _) => self.note_subflow(id, subflow, false, woken),
             Event::Closed(id, reason) => {
                 if let Some(connection) = connections.get_mut(&id) {
                     connection.closed = Some(reason);
@@ -191,6 +257,23 @@ impl State {
             }
             // Falling back shows in the connection's info; nobody waits for it.
             _ => {}
+        }
+    }
+
+    /// Tells those who listen to events.
+    fn observe(&mut self, event: &Event, woken: &mut Vec<Waker>) {
+        if !self.monitors.is_empty()
+            && let Some(event) = StackEvent::of(event)
+        {
+            self.monitors
+                .retain(|queue| queue.push(event.clone(), woken));
+        }
+        let connection = event.connection();
+        if let Some(connection) = connection.and_then(|id| self.connections.get_mut(&id))
+            && !connection.listeners.is_empty()
+            && let Some(event) = ConnectionEvent::of(event)
+        {
+            connection.tell(&event, woken);
         }
     }
 
@@ -294,8 +377,12 @@ impl State {
     pub(crate) fn stop(&mut self, woken: &mut Vec<Waker>) {
         self.stopped = true;
         self.driver = None;
+        for queue in self.monitors.drain(..) {
+            queue.finish(None, woken);
+        }
         for connection in self.connections.values_mut() {
             connection.wake_all(woken);
+            connection.finish(None, woken);
         }
         for waiters in self.listeners.values_mut() {
             waiters.wake(woken);

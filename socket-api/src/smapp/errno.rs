@@ -54,10 +54,7 @@ pub const fn of_network(error: NetworkError) -> Errno {
         NetworkError::NetworkUnreachable => Errno::ENETUNREACH,
         NetworkError::ProtocolUnreachable => Errno::ENOPROTOOPT,
         NetworkError::PortUnreachable => Errno::ECONNREFUSED,
-        NetworkError::HostUnreachable
-        | NetworkError::Prohibited
-        | NetworkError::TimeExceeded
-        | NetworkError::Other => Errno::EHOSTUNREACH,
+        _ => Errno::EHOSTUNREACH,
     }
 }
 

@@ -4,12 +4,15 @@
 //! them with it: every event of the endpoint goes in, and [`Controllers::poll_timeout`] is one more
 //! deadline.
 
-use super::controller::{Commands, Controller};
+use super::command::{Command, Reply};
+use super::controller::{Commands, Control as _, Controller};
 use super::event::Event;
 use super::execute::LocalControl;
 use super::mask::EventMask;
+use super::query::{Answer, Query};
 use super::registry::Registry;
-use umptcp_stack::{ConnectionId, Endpoint, Event as StackEvent, Instant};
+use nix::errno::Errno;
+use umptcp_stack::{Endpoint, Event as StackEvent, Instant};
 
 /// Names a controller among those of a stack. It is never given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,18 +91,50 @@ impl Controllers {
             return;
         }
         let mut events = std::mem::take(&mut self.events);
-        self.registry.translate(endpoint, event, &mut events);
+        if let StackEvent::Released(id) = *event {
+            self.registry.closed(id, &mut events);
+        } else {
+            self.registry.translate(endpoint, event, &mut events);
+        }
         self.publish(now, endpoint, events);
     }
 
-    /// The application has released a connection, of which the endpoint tells nothing any more.
-    pub fn handle_release(&mut self, now: Instant, endpoint: &mut Endpoint, id: ConnectionId) {
-        if self.slots.is_empty() {
-            return;
-        }
-        let mut events = std::mem::take(&mut self.events);
-        self.registry.closed(id, &mut events);
-        self.publish(now, endpoint, events);
+    /// Carries a command out for somebody who is no controller of this endpoint.
+    ///
+    /// # Errors
+    /// See [`Control::execute`].
+    pub fn execute(
+        &mut self,
+        now: Instant,
+        endpoint: &mut Endpoint,
+        command: &Command,
+    ) -> Result<Reply, Errno> {
+        self.act(endpoint, |control| control.execute(now, command))
+    }
+
+    /// Looks something up for somebody who is no controller of this endpoint.
+    ///
+    /// # Errors
+    /// See [`Control::query`].
+    pub fn query(&mut self, endpoint: &mut Endpoint, query: &Query) -> Result<Answer, Errno> {
+        self.act(endpoint, |control| control.query(query))
+    }
+
+    fn act<T>(&mut self, endpoint: &mut Endpoint, act: impl FnOnce(&mut LocalControl<'_>) -> T) -> T {
+        let mut fresh = Registry::default();
+        let registry = if self.slots.is_empty() {
+            // Nobody has kept the other one up to date.
+            fresh.synchronize(endpoint, &mut Vec::new());
+            &mut fresh
+        } else {
+            &mut self.registry
+        };
+        act(&mut LocalControl {
+            endpoint,
+            registry,
+            // Who only asks hears nothing.
+            filter: &mut EventMask::NONE.clone(),
+        })
     }
 
     /// When to call [`Self::handle_timeout`] next.

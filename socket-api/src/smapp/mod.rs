@@ -31,8 +31,6 @@ mod mask;
 mod numbers;
 mod query;
 mod registry;
-#[cfg(test)]
-mod tests;
 
 pub use command::{
     Command, CreateSubflow, EndpointFlags, EndpointKey, HostEndpoint, Limits, Reply,

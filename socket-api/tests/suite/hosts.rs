@@ -1,8 +1,10 @@
 //! Two hosts with several links between them, and data to send.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use umptcp::{
@@ -21,6 +23,19 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(TOO_LONG, future)
         .await
         .expect("this takes too long")
+}
+
+/// Whether a future still waits, polled once.
+pub(crate) async fn waits<T>(mut future: Pin<&mut impl Future<Output = T>>) -> bool {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+/// Polls a future once and drops it.
+pub(crate) async fn cancel_after_one_poll<T>(future: impl Future<Output = T>) {
+    assert!(
+        waits(std::pin::pin!(future)).await,
+        "the future was to wait"
+    );
 }
 
 /// A client and a server, and the links between them.

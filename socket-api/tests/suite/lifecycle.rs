@@ -1,25 +1,11 @@
 //! Cancelled futures, dropped handles, stopped stacks: nobody hangs, nothing leaks.
 
-use crate::hosts::{Hosts, soon};
-use std::future::{Future, poll_fn};
+use crate::hosts::{Hosts, cancel_after_one_poll, soon, waits};
+use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Context;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use umptcp::{ConnectionConfig, Device, MemoryDevice, Stack};
-
-/// Whether a future still waits, polled once.
-async fn waits<T>(mut future: Pin<&mut impl Future<Output = T>>) -> bool {
-    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
-}
-
-/// Polls a future once and drops it.
-async fn cancel_after_one_poll<T>(future: impl Future<Output = T>) {
-    assert!(
-        waits(std::pin::pin!(future)).await,
-        "the future was to wait"
-    );
-}
 
 #[tokio::test]
 async fn cancelled_reads_and_accepts_lose_nothing() {
@@ -217,7 +203,7 @@ async fn a_dropped_connect_ends_the_task_too() {
         .interface(device, [[10, 0, 0, 1].into()])
         .start()
         .unwrap();
-    cancel_after_one_poll(stack.connect("10.0.0.2:80".parse().unwrap())).await;
+    cancel_after_one_poll(stack.connect("10.0.0.2:80")).await;
     drop(stack);
     until_peer_is_gone(&mut other).await;
 }

@@ -4,10 +4,16 @@
 #[path = "../common/namespace.rs"]
 mod namespace;
 
+mod blocking;
+mod connecting;
+mod control;
 mod hosts;
 mod lifecycle;
+mod listening;
 mod paths;
 mod peers;
+mod readiness;
+mod sockets;
 mod streams;
 mod transfer;
 mod tun;

@@ -194,11 +194,7 @@ async fn nobody_listens() {
 #[tokio::test]
 async fn addresses_that_cannot_be_used_are_refused() {
     let hosts = Hosts::start(1);
-    let error = hosts
-        .client
-        .connect("[2001:db8::1]:80".parse().unwrap())
-        .await
-        .unwrap_err();
+    let error = hosts.client.connect("[2001:db8::1]:80").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AddrNotAvailable, "{error}");
     let inner = error
         .get_ref()

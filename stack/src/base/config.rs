@@ -1,6 +1,10 @@
 //! What an application or operator may set, with the defaults and their reasons.
 
+use super::policy::{PathManagerKind, SchedulerKind};
 use super::time::Duration;
+use std::net::IpAddr;
+
+pub use super::subflow_options::{CongestionAlgorithm, Keepalive, SubflowOptions};
 
 /// The protocol version of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -156,48 +160,35 @@ pub enum FastcloseMethod {
     Reset,
 }
 
-/// How a subflow finds out how much it may have in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum CongestionAlgorithm {
-    /// RFC 5681: halves the window on loss and adds a segment a round trip.
-    NewReno,
-    /// RFC 9438: finds back to the window before a loss in a time that does not depend on the
-    /// round trip, so that fast and long paths are filled.
+/// The window scale that our SYNs offer (RFC 7323 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WindowScale {
+    /// Offer none: no window is larger than 65,535 bytes, in either direction.
+    Off,
+    /// The smallest shift with which the whole receive buffer can be announced.
     #[default]
-    Cubic,
+    ForBuffer,
+    /// This shift, at most 14 (RFC 7323 §2.3).
+    Fixed(u8),
 }
 
-impl CongestionAlgorithm {
-    /// The name by which users know it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NewReno => "reno",
-            Self::Cubic => "cubic",
-        }
-    }
-}
-
-/// When an idle subflow is probed, and when it counts as dead.
+/// What the SYNs of a subflow offer beside their MSS; what is not offered is not accepted either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keepalive {
-    /// Silence of the peer before the first probe.
-    pub idle: Duration,
-    /// Between probes that are not answered.
-    pub interval: Duration,
-    /// Unanswered probes after which the subflow is closed.
-    pub probes: u32,
+pub struct SynOptions {
+    /// Timestamps (RFC 7323 §3).
+    pub timestamps: bool,
+    /// Selective acknowledgments (RFC 2018 §2).
+    pub sack: bool,
+    /// Window scaling.
+    pub window_scale: WindowScale,
 }
 
-impl Default for Keepalive {
+impl Default for SynOptions {
     fn default() -> Self {
         Self {
-            // RFC 9293 §3.8.4: no less than two hours by default.
-            idle: Duration::from_secs(2 * 60 * 60),
-            interval: Duration::from_secs(75),
-            // One lost probe, or two, must not count as a dead peer (RFC 9293 §3.8.4).
-            probes: 9,
+            timestamps: true,
+            sack: true,
+            window_scale: WindowScale::ForBuffer,
         }
     }
 }
@@ -220,8 +211,15 @@ pub struct ConnectionConfig {
     pub allow_join_initial_address: bool,
     /// DSS checksums.
     pub checksum: ChecksumPolicy,
-    /// Congestion control of each of its subflows.
-    pub congestion: CongestionAlgorithm,
+    /// What every subflow of it starts with: congestion control, keepalive, marks, caps.
+    pub subflow: SubflowOptions,
+    /// Which subflow carries the next bytes.
+    pub scheduler: SchedulerKind,
+    /// Which subflows are opened and which addresses are announced.
+    pub path_manager: PathManagerKind,
+    /// The only local addresses that its subflows may use, that are announced, and that the peer
+    /// may join, beside that of the initial subflow (RFC 6897 §3.3); `None` stands for all.
+    pub allowed_local: Option<Vec<IpAddr>>,
     /// The most bytes that may wait to be read, over all subflows: the largest receive window. The
     /// buffer starts small and grows up to this while the application keeps up with what arrives.
     pub receive_buffer: usize,
@@ -249,10 +247,13 @@ pub struct ConnectionConfig {
     pub syn_tries_with_mptcp: u32,
     /// Explicit congestion notification on every subflow.
     pub ecn: EcnPolicy,
+    /// What the SYNs of its subflows offer.
+    pub syn_options: SynOptions,
+    /// The retransmission timeout of a subflow whose round-trip time is not known yet
+    /// (RFC 6298 §2.1).
+    pub initial_rto: Duration,
     /// Spread each window over its round trip instead of sending it in one burst.
     pub pacing: bool,
-    /// Probe subflows that are idle (RFC 9293 §3.8.4: off unless the application asks for it).
-    pub keepalive: Option<Keepalive>,
     /// Time without any acknowledgment after which a subflow is given up (RFC 5482), and without
     /// any at the data level after which the connection is. `Duration::MAX` stands for never.
     pub user_timeout: Duration,
@@ -280,6 +281,9 @@ pub struct ConnectionConfig {
     pub linger: Option<Duration>,
     /// How a connection is ended at once in version 1.
     pub fastclose: FastcloseMethod,
+    /// Ranges of bytes that are kept for each direction, with the subflow that carried each
+    /// (`Endpoint::path_log`); 0 keeps none.
+    pub path_log: usize,
 }
 
 impl Default for ConnectionConfig {
@@ -291,7 +295,10 @@ impl Default for ConnectionConfig {
             accept_versions: AcceptVersions::default(),
             allow_join_initial_address: true,
             checksum: ChecksumPolicy::Offer,
-            congestion: CongestionAlgorithm::default(),
+            subflow: SubflowOptions::default(),
+            scheduler: SchedulerKind::default(),
+            path_manager: PathManagerKind::default(),
+            allowed_local: None,
             // Twice the bandwidth-delay product of 1 Gbit/s and 250 ms. Only what the path and the
             // reader need is ever used, so the limit can be generous; it bounds what a peer can
             // make us hold by sending fast over a long path to an application that reads.
@@ -308,8 +315,10 @@ impl Default for ConnectionConfig {
             add_addr_timeout: Duration::from_secs(120),
             syn_tries_with_mptcp: 3,
             ecn: EcnPolicy::Accept,
+            syn_options: SynOptions::default(),
+            // RFC 6298 §2.1.
+            initial_rto: Duration::from_secs(1),
             pacing: true,
-            keepalive: None,
             // RFC 9293 §3.8.3: R2 is at least 100 seconds,
             user_timeout: Duration::from_secs(100),
             // and for a SYN at least 3 minutes.
@@ -324,6 +333,7 @@ impl Default for ConnectionConfig {
             fin_timeout: Duration::from_secs(60),
             linger: None,
             fastclose: FastcloseMethod::Reset,
+            path_log: 0,
         }
     }
 }
@@ -348,7 +358,8 @@ pub enum SynCookies {
 /// Settings of the whole endpoint.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
-    /// Established connections of one listener that wait to be accepted. While there are so many,
+    /// Established connections of one listener that wait to be accepted, unless
+    /// [`Endpoint::set_backlog`](crate::Endpoint::set_backlog) says otherwise. While there are so many,
     /// its SYNs are dropped, and handshakes under way are not completed: the peer repeats itself.
     pub backlog: usize,
     /// Half-open connections of one listener: a SYN was answered, the third packet is awaited.
@@ -370,6 +381,13 @@ pub struct EndpointConfig {
     pub peer_memory_lifetime: Duration,
     /// Peers of which something is remembered, at most.
     pub max_remembered_peers: usize,
+    /// Every initial sequence number. **Only for tests**: whoever can guess it can forge segments
+    /// (RFC 6528 §1).
+    pub fixed_isn: Option<u32>,
+    /// The keys of the next connections, in this order; after that they are random again. One that
+    /// is 0 or whose token is in use is passed over, and SYN cookies use none. **Only for tests**:
+    /// whoever knows a key can join the connection.
+    pub fixed_keys: Vec<u64>,
 }
 
 impl Default for EndpointConfig {
@@ -390,6 +408,8 @@ impl Default for EndpointConfig {
             peer_memory_lifetime: Duration::from_secs(60 * 60),
             // About half a megabyte.
             max_remembered_peers: 4096,
+            fixed_isn: None,
+            fixed_keys: Vec::new(),
         }
     }
 }

@@ -88,9 +88,9 @@ pub enum ListenError {
     /// Somebody listens there.
     #[error("{0} is in use")]
     AddressInUse(SocketAddr),
-    /// Port 0.
-    #[error("listening needs a port other than 0")]
-    InvalidPort,
+    /// Port 0, and somebody listens at every ephemeral port of this address.
+    #[error("no free port to listen at {0}")]
+    NoFreePort(IpAddr),
 }
 
 /// Why a read gave nothing.
@@ -145,8 +145,8 @@ pub enum AddressError {
     /// It is not an address of ours, or was never told to this connection.
     #[error("{0} is not known")]
     UnknownAddress(IpAddr),
-    /// The connection is plain TCP, is not established or has ended; or it has as many addresses as
-    /// there are ids.
+    /// The connection is plain TCP, is not established or has ended; it has as many addresses as
+    /// there are ids; or it must not use this one.
     #[error("the connection cannot announce addresses now")]
     NotPossible,
 }
@@ -161,9 +161,27 @@ pub enum SubflowError {
     /// No such subflow, or it is closed.
     #[error("no such subflow")]
     UnknownSubflow,
-    /// The connection is plain TCP, or not far enough to take a second subflow.
-    #[error("the connection cannot take another subflow now")]
+    /// The connection is plain TCP, or has become plain TCP.
+    #[error("the connection does not speak MPTCP")]
     NotMultipath,
+    /// The connection is not fully established: a moment later it may be possible.
+    #[error("the connection is not fully established yet")]
+    NotYet,
+    /// The connection has ended.
+    #[error("connection {0}")]
+    Closed(CloseReason),
+    /// The connection has as many subflows, or as many addresses, as it can.
+    #[error("the connection has as many subflows as it can")]
+    LimitReached,
+    /// The local and the remote address are of two families.
+    #[error("{0} and {1} are of different families")]
+    FamiliesDiffer(IpAddr, IpAddr),
+    /// The local address is not on the interface that was asked for.
+    #[error("{0} is not on that interface")]
+    AnotherInterface(IpAddr),
+    /// The connection must not use this local address.
+    #[error("the connection must not use {0}")]
+    NotAllowed(IpAddr),
     /// The peer takes no further subflows at the address and port of the initial one (flag C).
     #[error("the peer takes no further subflows at {0}")]
     DeniedByPeer(SocketAddr),

@@ -29,6 +29,9 @@ pub struct ListenerId(pub(crate) u32);
 pub struct SubflowId(pub(crate) u32);
 
 impl SubflowId {
+    /// The subflow that the connection began with.
+    pub const INITIAL: Self = Self(0);
+
     /// The order of opening within the connection, from 0.
     #[must_use]
     pub const fn index(self) -> u32 {

@@ -1,5 +1,11 @@
 //! Conversions between integer widths that say what happens when a value does not fit.
 
+/// `value`, or the largest `u8` if it is larger.
+#[must_use]
+pub fn saturating_u8(value: impl TryInto<u8>) -> u8 {
+    value.try_into().unwrap_or(u8::MAX)
+}
+
 /// `value`, or the largest `u16` if it is larger.
 #[must_use]
 pub fn saturating_u16(value: impl TryInto<u16>) -> u16 {

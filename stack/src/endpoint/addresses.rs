@@ -3,7 +3,7 @@
 
 use super::Endpoint;
 use crate::base::error::{AddressError, SubflowError};
-use crate::base::id::ConnectionId;
+use crate::base::id::{ConnectionId, InterfaceId};
 use crate::base::time::Instant;
 use crate::mptcp::path_manager::{LocalAddress, RemoteAddress};
 use std::net::IpAddr;
@@ -116,6 +116,18 @@ impl Endpoint {
         .ok_or(SubflowError::UnknownConnection)?
         .then_some(())
         .ok_or(SubflowError::UnknownSubflow)
+    }
+
+    /// An interface of ours has this address.
+    #[must_use]
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        self.interfaces.of(address).is_some()
+    }
+
+    /// The addresses of an interface, in the order in which it got them.
+    #[must_use]
+    pub fn addresses_of(&self, interface: InterfaceId) -> Vec<IpAddr> {
+        self.interfaces.addresses_of(interface)
     }
 
     /// Our addresses within a connection, with the ids the peer knows them by.

@@ -25,16 +25,41 @@ pub(super) struct LocalEnd {
 }
 
 impl Endpoint {
-    /// Accepts connections to `local`; an unspecified address stands for every local one.
+    /// Accepts connections to `local`; an unspecified address stands for every local one, and
+    /// port 0 for a free one, which [`Self::listener_address`] tells.
     ///
     /// # Errors
-    /// Somebody listens there already, or the port is 0.
+    /// Somebody listens there already, or at every ephemeral port.
     pub fn listen(
         &mut self,
         local: SocketAddr,
         config: ConnectionConfig,
     ) -> Result<ListenerId, ListenError> {
-        self.listeners.add(local, config)
+        let mut local = local;
+        if local.port() == 0 {
+            let start = self.rng.next_u32();
+            let range = self.config.ephemeral_ports;
+            let port = self.listeners.free_port(local.ip(), range, start);
+            local.set_port(port.ok_or_else(|| ListenError::NoFreePort(local.ip()))?);
+        }
+        let listener = self.listeners.add(local, config, self.config.backlog)?;
+        self.events.push_back(Event::ListenerOpened(listener));
+        Ok(listener)
+    }
+
+    /// Where a listener listens; `None` if there is no such listener.
+    #[must_use]
+    pub fn listener_address(&self, listener: ListenerId) -> Option<SocketAddr> {
+        self.listeners.get(listener).map(|listener| listener.local)
+    }
+
+    /// Changes how many established connections of a listener may wait to be accepted: see
+    /// [`EndpointConfig::backlog`](crate::EndpointConfig::backlog). 0 counts as 1; those that wait
+    /// already stay. A listener that does not exist is ignored.
+    pub fn set_backlog(&mut self, listener: ListenerId, backlog: usize) {
+        if let Some(listener) = self.listeners.get_mut(listener) {
+            listener.set_backlog(backlog);
+        }
     }
 
     /// Stops listening; connections not accepted yet are reset.
@@ -46,13 +71,26 @@ impl Endpoint {
             if let Some(entry) = self.connections.get_mut(id)
                 && entry.listener == Some(listener)
             {
+                // Nobody has accepted it, so nobody has let go of it: its end is told.
                 entry.connection.abort(now, CloseReason::Aborted);
                 self.after(now, id);
-                self.release(now, id);
+                if let Some(entry) = self.connections.get_mut(id) {
+                    entry.released = true;
+                    entry.connection.release(now);
+                    self.after(now, id);
+                }
             }
         }
         self.events
             .retain(|event| *event != Event::Incoming(listener));
+        self.events.push_back(Event::ListenerClosed(listener));
+    }
+
+    /// A connection waits to be accepted.
+    #[must_use]
+    pub fn has_incoming(&self, listener: ListenerId) -> bool {
+        let listener = self.listeners.get(listener);
+        listener.is_some_and(|listener| !listener.queue.is_empty())
     }
 
     /// The next connection of a listener that is established and not yet accepted.
@@ -89,7 +127,10 @@ impl Endpoint {
         let any_port = local.is_none_or(|local| local.port() == 0);
         let offer = self.offer(now, remote, any_port, &mut config);
         let token = offer.as_ref().map(|offer| offer.local.token);
-        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, interface, &config, after));
+        let tcb = Tcb::connect(
+            now,
+            self.tcb_config(now, &tuple, interface, (&config, &config.subflow), after),
+        );
         let initial = InitialSubflow {
             tuple,
             interface,
@@ -102,6 +143,7 @@ impl Endpoint {
             self.demux.insert_token(token, id);
         }
         self.demux.insert(tuple, id, SubflowId(0));
+        self.tell(id, Event::Created(id));
         Ok(id)
     }
 
@@ -162,6 +204,25 @@ impl Endpoint {
         Ok(read)
     }
 
+    /// How much a write could take now; more than 0, unless it is an error.
+    ///
+    /// # Errors
+    /// A write would take nothing: see [`WriteError`].
+    pub fn writable(&mut self, connection: ConnectionId) -> Result<usize, WriteError> {
+        let entry = self
+            .connections
+            .get_mut(connection)
+            .ok_or(WriteError::UnknownConnection)?;
+        entry.connection.writable()
+    }
+
+    /// The application reads no more: what waits to be read and what still comes is dropped and
+    /// acknowledged, and reads find the end of the stream. The peer is not told. A connection that
+    /// does not exist is ignored.
+    pub fn shutdown_read(&mut self, now: Instant, connection: ConnectionId) {
+        self.change(now, connection, Connection::shutdown_read);
+    }
+
     /// Reads up to `max` bytes without a copy; `None` is the end of the stream.
     ///
     /// # Errors
@@ -212,11 +273,13 @@ impl Endpoint {
     /// The application is done with this id: both directions end in order (at once if data is
     /// unread), and the connection is forgotten when it has ended. The id is invalid from now on.
     pub fn release(&mut self, now: Instant, connection: ConnectionId) {
-        if let Some(entry) = self.connections.get_mut(connection) {
+        if let Some(entry) = self.connections.get_mut(connection)
+            && !entry.released
+        {
             entry.released = true;
             entry.connection.release(now);
             self.after(now, connection);
-            self.forget_events(connection);
+            self.events.push_back(Event::Released(connection));
         }
     }
 

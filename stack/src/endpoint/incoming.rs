@@ -1,10 +1,10 @@
 //! Segments that belong to no subflow: SYNs that make one, and strays.
 
-use super::Endpoint;
 use super::join_syn::join_of;
 use super::joins::words_for_stray;
 use super::reset::Offence;
 use super::stateless::{Offered, Third, capable_of};
+use super::{Endpoint, Event};
 use crate::base::config::{ConnectionConfig, SynCookies, Version};
 use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
@@ -18,7 +18,7 @@ use crate::wire::mptcp_option::{Key, MpTcpRst};
 use crate::wire::packet::{Segment, Transmit};
 
 /// Attempts at a key whose token is not in use; Linux makes four.
-const KEY_TRIES: u32 = 8;
+const KEY_TRIES: usize = 8;
 /// Packets of no connection that wait to be sent; more are dropped, as on a full device.
 const MAX_REPLIES: usize = 4096;
 
@@ -67,7 +67,7 @@ impl Endpoint {
         let Some(listener) = self.listeners.get(listener_id) else {
             return;
         };
-        if listener.queue.len() >= self.config.backlog {
+        if listener.is_full() {
             // The application does not keep up: a connection more would only wait, and its peer
             // tries again. A cookie is no help either, as its acknowledgment finds no room.
             self.stats.syns_dropped += 1;
@@ -100,7 +100,7 @@ impl Endpoint {
             let local = self.new_key(version)?;
             Some(Answer::new(version, local, &capable, &config))
         });
-        let tcb_config = self.tcb_config(now, &syn.tuple, home, &config, after);
+        let tcb_config = self.tcb_config(now, &syn.tuple, home, (&config, &config.subflow), after);
         let id = self.insert_accepted(now, home, listener_id, syn, tcb_config, answer, config);
         self.after(now, id);
     }
@@ -136,13 +136,17 @@ impl Endpoint {
             self.demux.insert_token(token, id);
         }
         self.demux.insert(syn.tuple, id, SubflowId(0));
+        self.tell(id, Event::Created(id));
         id
     }
 
     /// A key whose token no connection uses (RFC 6824 §3.1); `None` gives up MPTCP.
     pub(super) fn new_key(&mut self, version: Version) -> Option<HostKey> {
-        let key = (0..KEY_TRIES).find_map(|_| {
-            let key = HostKey::new(version, Key(self.rng.next_u64()));
+        let tries = KEY_TRIES + self.fixed_keys.len();
+        let key = (0..tries).find_map(|_| {
+            let fixed = self.fixed_keys.pop_front();
+            let key = fixed.unwrap_or_else(|| self.rng.next_u64());
+            let key = HostKey::new(version, Key(key));
             self.is_free_key(&key).then_some(key)
         });
         if key.is_none() {

@@ -19,17 +19,23 @@ const DISTANCE: u32 = 65_537;
 #[derive(Debug)]
 pub(super) struct IsnGenerator {
     secret: Secret,
+    /// What tests want all of them to be.
+    fixed: Option<SeqNum>,
 }
 
 impl IsnGenerator {
-    pub(super) fn new(rng: &mut SeededRng) -> Self {
+    pub(super) fn new(rng: &mut SeededRng, fixed: Option<u32>) -> Self {
         Self {
             secret: Secret::new(rng),
+            fixed: fixed.map(SeqNum),
         }
     }
 
     /// RFC 6528 §3: ISN = M + F(localip, localport, remoteip, remoteport, secretkey).
     pub(super) fn isn(&self, now: Instant, tuple: &FourTuple) -> SeqNum {
+        if let Some(fixed) = self.fixed {
+            return fixed;
+        }
         let ticks = (now.as_nanos() / TICK) & u64::from(u32::MAX);
         SeqNum(self.hash(tuple, 0)) + saturating_u32(ticks)
     }
@@ -38,7 +44,7 @@ impl IsnGenerator {
     /// clock may be behind it if the old one sent more than a byte in 4 µs (RFC 9293 §3.6.1).
     pub(super) fn isn_after(&self, now: Instant, tuple: &FourTuple, snd_nxt: SeqNum) -> SeqNum {
         let isn = self.isn(now, tuple);
-        if isn.after(snd_nxt) {
+        if self.fixed.is_some() || isn.after(snd_nxt) {
             isn
         } else {
             snd_nxt + DISTANCE
@@ -82,9 +88,21 @@ mod tests {
     }
 
     #[test]
+    fn tests_can_have_the_same_number_for_every_connection() {
+        let generator = IsnGenerator::new(&mut SeededRng::new([1; 32]), Some(1000));
+        assert_eq!(generator.isn(Instant::ZERO, &tuple(1)), SeqNum(1000));
+        assert_eq!(
+            generator.isn(Instant::from_millis(9), &tuple(2)),
+            SeqNum(1000)
+        );
+        let after = generator.isn_after(Instant::ZERO, &tuple(1), SeqNum(5000));
+        assert_eq!(after, SeqNum(1000));
+    }
+
+    #[test]
     fn numbers_differ_by_address_and_secret() {
-        let first = IsnGenerator::new(&mut SeededRng::new([1; 32]));
-        let other = IsnGenerator::new(&mut SeededRng::new([2; 32]));
+        let first = IsnGenerator::new(&mut SeededRng::new([1; 32]), None);
+        let other = IsnGenerator::new(&mut SeededRng::new([2; 32]), None);
         let start = first.isn(Instant::ZERO, &tuple(1));
         assert_ne!(first.isn(Instant::ZERO, &tuple(2)), start);
         assert_ne!(other.isn(Instant::ZERO, &tuple(1)), start);
@@ -97,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_clock_ticks_every_four_microseconds_and_wraps() {
-        let isn = IsnGenerator::new(&mut SeededRng::new([1; 32]));
+        let isn = IsnGenerator::new(&mut SeededRng::new([1; 32]), None);
         let start = isn.isn(Instant::ZERO, &tuple(1));
         let at = |nanos| isn.isn(Instant::from_nanos(nanos), &tuple(1));
         assert_eq!(at(3_999), start);
@@ -117,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_successor_starts_behind_what_was_sent() {
-        let isn = IsnGenerator::new(&mut SeededRng::new([1; 32]));
+        let isn = IsnGenerator::new(&mut SeededRng::new([1; 32]), None);
         let now = Instant::from_millis(5);
         let clock = isn.isn(now, &tuple(1));
         assert_eq!(isn.isn_after(now, &tuple(1), clock - 1), clock);

@@ -7,12 +7,18 @@
 //! |---|---|
 //! | `mod` | the endpoint: input, output, getters |
 //! | `commands` | what the application asks for |
+//! | `event` | what it is told |
+//! | `observe` | what it can look at |
 //! | `addresses` | addresses and priorities, by hand |
 //! | `tuning` | settings of a connection that lives |
+//! | `control` | options of its subflows, policies, and the local addresses it may use |
+//! | `open_subflow` | joins of our own |
+//! | `path_endpoints` | the endpoints of the host |
+//! | `look_up` | connections by token, subflows by address, and what there is |
 //! | `offer` | what a new connection offers, and the second offer |
 //! | `peer_memory`, `expiring` | what earlier connections have shown of hosts |
 //! | `incoming` | SYNs and strays |
-//! | `joins`, `join_syn`, `join_limits` | SYNs with MP_JOIN, joins of our own, and how many may fail |
+//! | `joins`, `join_syn`, `join_limits` | SYNs with MP_JOIN, and how many may fail |
 //! | `stateless`, `syn_cookie` | handshakes that keep nothing here |
 //! | `time_wait` | connections in TIME-WAIT that make way |
 //! | `connections` | the table of connections, turns and deadlines |
@@ -23,7 +29,9 @@
 mod addresses;
 mod commands;
 mod connections;
+mod control;
 mod demux;
+mod event;
 mod expiring;
 mod icmp_errors;
 mod incoming;
@@ -33,7 +41,11 @@ mod join_limits;
 mod join_syn;
 mod joins;
 mod listener;
+mod look_up;
+mod observe;
 mod offer;
+mod open_subflow;
+mod path_endpoints;
 mod peer_memory;
 mod ports;
 mod reset;
@@ -43,17 +55,17 @@ mod syn_cookie;
 mod time_wait;
 mod tuning;
 
-use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig};
+use crate::base::config::{ConnectionConfig, EndpointConfig, InterfaceConfig, SubflowOptions};
 use crate::base::error::CloseReason;
-use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
+use crate::base::id::{ConnectionId, InterfaceId};
 use crate::base::mptcp_counters::{MptcpCounter, MptcpCounters};
 use crate::base::rng::SeededRng;
 use crate::base::seq::SeqNum;
 use crate::base::stats::EndpointStats;
 use crate::base::time::Instant;
 use crate::mptcp::connection::{Effect, Interfaces as _, SegmentAnswer};
-use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, SubflowInfo};
-use crate::tcp::handshake::window_scale_for;
+use crate::mptcp::info::ConnectionProtocol;
+use crate::tcp::handshake::offered_scale;
 use crate::tcp::tcb::TcbConfig;
 use crate::wire::packet::{FourTuple, ParseError, ReceivedPacket, Segment, Transmit, parse};
 use connections::Connections;
@@ -62,6 +74,7 @@ use interfaces::InterfaceTable;
 use isn::IsnGenerator;
 use join_limits::FailedJoins;
 use listener::Listeners;
+use path_endpoints::PathEndpointTable;
 use peer_memory::PeerMemory;
 use ports::PortSelector;
 use reset::Offence;
@@ -69,52 +82,9 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use syn_cookie::Cookies;
 
+pub use event::Event;
+pub use open_subflow::{OpenSubflow, SubflowSource};
 pub use peer_memory::{BlackHole, PeerKnowledge, PeerVersions};
-
-/// Something the application may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A listener has a connection to accept.
-    Incoming(ListenerId),
-    /// A connection started by `connect` is established and speaks this.
-    Connected(ConnectionId, ConnectionProtocol),
-    /// After a read that was blocked: there is something to read, or the stream ended.
-    Readable(ConnectionId),
-    /// After a write that was blocked: there is room again.
-    Writable(ConnectionId),
-    /// All that was written, and the end of the stream, is acknowledged by the peer.
-    Flushed(ConnectionId),
-    /// A further subflow is usable.
-    SubflowEstablished(ConnectionId, SubflowId),
-    /// A probe by `probe_subflow` was answered, or was not.
-    SubflowProbed(ConnectionId, SubflowId, bool),
-    /// A subflow ended.
-    SubflowClosed(ConnectionId, SubflowId),
-    /// A connection became plain TCP.
-    FellBack(ConnectionId),
-    /// A connection ended. Data received before an orderly end can still be read.
-    Closed(ConnectionId, CloseReason),
-}
-
-impl Event {
-    /// The connection it is about, if it is about one.
-    #[must_use]
-    pub fn connection(&self) -> Option<ConnectionId> {
-        match *self {
-            Self::Incoming(_) => None,
-            Self::Connected(id, _)
-            | Self::Readable(id)
-            | Self::Writable(id)
-            | Self::Flushed(id)
-            | Self::SubflowEstablished(id, _)
-            | Self::SubflowProbed(id, _, _)
-            | Self::SubflowClosed(id, _)
-            | Self::FellBack(id)
-            | Self::Closed(id, _) => Some(id),
-        }
-    }
-}
 
 /// A host with its addresses, listeners and connections.
 ///
@@ -131,6 +101,8 @@ impl Event {
 pub struct Endpoint {
     config: EndpointConfig,
     rng: SeededRng,
+    /// Keys that tests want; the next one first.
+    fixed_keys: VecDeque<u64>,
     isn: IsnGenerator,
     ports: PortSelector,
     cookies: Cookies,
@@ -140,6 +112,7 @@ pub struct Endpoint {
     listeners: Listeners,
     connections: Connections,
     peers: PeerMemory,
+    path_endpoints: PathEndpointTable,
     /// What is announced to every peer.
     announced: Vec<addresses::Announced>,
     /// Packets that belong to no connection.
@@ -155,17 +128,19 @@ impl Endpoint {
     pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
         let mut rng = SeededRng::new(seed);
         Self {
-            isn: IsnGenerator::new(&mut rng),
+            isn: IsnGenerator::new(&mut rng, config.fixed_isn),
             ports: PortSelector::new(&mut rng, config.ephemeral_ports),
             demux: Demux::new(&mut rng, config.ephemeral_ports),
             cookies: Cookies::new(&mut rng),
             failed_joins: FailedJoins::new(config.failed_joins),
             peers: PeerMemory::new(&config),
+            fixed_keys: config.fixed_keys.iter().copied().collect(),
             config,
             rng,
             interfaces: InterfaceTable::default(),
             listeners: Listeners::default(),
             connections: Connections::default(),
+            path_endpoints: PathEndpointTable::default(),
             announced: Vec::new(),
             replies: VecDeque::new(),
             events: VecDeque::new(),
@@ -234,7 +209,7 @@ impl Endpoint {
         if !entry.established
             && let Some(listener) = entry.listener
             && completes_handshake(&segment)
-            && self.listeners.is_full(listener, self.config.backlog)
+            && self.listeners.is_full(listener)
         {
             // The peer, or our SYN/ACK that is not answered, will ask again.
             self.stats.accept_overflows += 1;
@@ -294,21 +269,10 @@ impl Endpoint {
         self.events.pop_front()
     }
 
-    /// A snapshot of a connection; `None` once it is forgotten.
+    /// The interface that has an address, if one has.
     #[must_use]
-    pub fn connection_info(&self, connection: ConnectionId) -> Option<ConnectionInfo> {
-        self.connections
-            .get(connection)
-            .map(|entry| entry.connection.info())
-    }
-
-    /// Snapshots of all its subflows, in the order of opening.
-    #[must_use]
-    pub fn subflows(&self, connection: ConnectionId) -> Vec<SubflowInfo> {
-        self.connections
-            .get(connection)
-            .map(|entry| entry.connection.subflow_infos())
-            .unwrap_or_default()
+    pub fn interface_of(&self, address: IpAddr) -> Option<InterfaceId> {
+        self.interfaces.of(address)
     }
 
     /// Connections that take room here: also those that are half-open, wait to be accepted, or
@@ -377,14 +341,14 @@ impl Endpoint {
             Effect::SubflowProbed(subflow, answered) => {
                 self.tell(id, Event::SubflowProbed(id, subflow, answered));
             }
-            Effect::SubflowClosed(subflow, tuple) => {
+            Effect::SubflowClosed(subflow, tuple, reason) => {
                 self.demux.remove(tuple, id, subflow);
-                self.tell(id, Event::SubflowClosed(id, subflow));
+                self.tell(id, Event::SubflowClosed(id, subflow, reason));
             }
-            Effect::FellBack => {
+            Effect::FellBack(reason) => {
                 self.stats.fallbacks += 1;
                 self.close_token(id);
-                self.tell(id, Event::FellBack(id));
+                self.tell(id, Event::FellBack(id, reason));
             }
             Effect::Closed(reason) => self.closed(now, id, reason),
             Effect::OpenSubflow {
@@ -393,11 +357,7 @@ impl Endpoint {
                 backup,
                 ..
             } => {
-                if self.open_subflow(now, id, local, remote, backup).is_err()
-                    && let Some(entry) = self.connections.get_mut(id)
-                {
-                    entry.connection.path_failed(now, local, remote);
-                }
+                self.open_for_path_manager(now, id, (local, remote), backup);
             }
             Effect::Learnt(remote, lesson) => self.learn(now, remote, lesson),
             Effect::JoinRefused => self.stats.joins_refused += 1,
@@ -406,6 +366,12 @@ impl Endpoint {
                 self.failed_joins.note(now, source);
             }
             Effect::Counted(counter) => self.counters.count(counter),
+            Effect::SubflowPriority { .. }
+            | Effect::RemoteAddressAdded { .. }
+            | Effect::RemoteAddressRemoved(_)
+            | Effect::LocalAddressAdded(..)
+            | Effect::LocalAddressRemoved(..)
+            | Effect::RetransmissionTimeout { .. } => self.report(id, effect),
         }
     }
 
@@ -420,17 +386,14 @@ impl Endpoint {
         }
     }
 
-    /// Drops the events of a connection that nobody wants to hear of any more.
-    fn forget_events(&mut self, id: ConnectionId) {
-        self.events.retain(|event| event.connection() != Some(id));
-    }
-
     fn established(&mut self, now: Instant, id: ConnectionId, protocol: ConnectionProtocol) {
         let usable: Vec<IpAddr> = self.interfaces.usable().collect();
         let Some(entry) = self.connections.get_mut(id) else {
             return;
         };
         entry.established = true;
+        let endpoints = self.path_endpoints.shared();
+        entry.connection.set_path_endpoints(now, endpoints);
         for address in usable {
             entry.connection.add_local_address(now, address);
         }
@@ -456,11 +419,14 @@ impl Endpoint {
         if let Some(listener) = entry.listener
             && !entry.established
         {
-            // Nobody has seen it, and nobody will.
+            // Nobody can accept it any more.
+            self.tell(id, Event::Closed(id, reason));
+            let Some(entry) = self.connections.get_mut(id) else {
+                return;
+            };
             entry.listener = None;
             entry.released = true;
             entry.connection.release(now);
-            self.forget_events(id);
             if let Some(listener) = self.listeners.get_mut(listener) {
                 listener.half_open = listener.half_open.saturating_sub(1);
             }
@@ -502,7 +468,7 @@ impl Endpoint {
         now: Instant,
         tuple: &FourTuple,
         interface: InterfaceId,
-        config: &ConnectionConfig,
+        (config, options): (&ConnectionConfig, &SubflowOptions),
         after: Option<SeqNum>,
     ) -> TcbConfig {
         let mtu = self.interfaces.capabilities(interface).mtu;
@@ -514,11 +480,15 @@ impl Endpoint {
                 |snd_nxt| self.isn.isn_after(now, tuple, snd_nxt),
             ),
             local_mss: mtu.saturating_sub(headers),
-            rcv_scale: window_scale_for(config.receive_buffer),
+            mss_clamp: options.mss_clamp,
+            rate_cap: options.rate_cap,
+            rcv_scale: offered_scale(config.syn_options.window_scale, config.receive_buffer),
+            syn_options: config.syn_options,
+            initial_rto: config.initial_rto,
             timestamp_offset: self.isn.timestamp_offset(tuple),
             ecn: config.ecn,
             pacing: config.pacing,
-            congestion: config.congestion,
+            congestion: options.congestion,
             // Until the handshake is complete; then the connection sets its own.
             user_timeout: config.connect_timeout,
             time_wait: self.config.time_wait,

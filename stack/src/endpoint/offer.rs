@@ -72,7 +72,10 @@ impl Endpoint {
             interface: home,
             after,
         } = end;
-        let tcb = Tcb::connect(now, self.tcb_config(now, &tuple, home, &config, after));
+        let tcb = Tcb::connect(
+            now,
+            self.tcb_config(now, &tuple, home, (&config, &config.subflow), after),
+        );
         self.demux.remove(before, id, SubflowId(0));
         if let Some(token) = token {
             self.demux.remove_token(token, id);

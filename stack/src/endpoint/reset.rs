@@ -2,6 +2,7 @@
 
 use crate::base::id::InterfaceId;
 use crate::base::seq::SeqNum;
+use crate::base::subflow_options::DEFAULT_HOP_LIMIT;
 use crate::wire::mptcp_option::{MpTcpRst, MptcpOption};
 use crate::wire::packet::{
     Flags, FourTuple, Payload, Segment, SegmentHeader, Transmit, TransmitChecksum, emit,
@@ -55,6 +56,8 @@ impl Offence {
                 rst: true,
                 ..Flags::default()
             },
+            traffic_class: 0,
+            hop_limit: DEFAULT_HOP_LIMIT,
             ecn_capable: false,
             window: 0,
             options: options.as_bytes(),

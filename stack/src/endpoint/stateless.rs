@@ -11,7 +11,7 @@ use super::Endpoint;
 
 use super::syn_cookie::{CookieContext, KeyFacts, LIFETIME, SynFacts, TimestampFacts};
 
-use crate::base::config::{ConnectionConfig, EcnPolicy, SynCookies, Version};
+use crate::base::config::{ConnectionConfig, SubflowOptions, SynCookies, Version, WindowScale};
 use crate::base::id::{InterfaceId, ListenerId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
@@ -45,6 +45,7 @@ pub(super) enum Third {
 struct SynAck<'a> {
     home: InterfaceId,
     tcb: &'a TcbConfig,
+    options: &'a SubflowOptions,
     window: u16,
     answer: Option<&'a Answer>,
 }
@@ -66,12 +67,13 @@ impl Endpoint {
             self.counters.count(MptcpCounter::MpFallbackTokenInit);
         }
         let version = answer.as_ref().map(|answer| answer.version);
-        let facts = facts_of(syn, version, config.ecn);
-        let mut tcb = self.tcb_config(now, &syn.tuple, home, config, None);
+        let facts = facts_of(syn, version, config);
+        let mut tcb = self.tcb_config(now, &syn.tuple, home, (config, &config.subflow), None);
         tcb.iss = self.cookies.seal(&context, &facts);
         let syn_ack = SynAck {
             home,
             tcb: &tcb,
+            options: &config.subflow,
             window: first_window(config),
             answer: answer.as_ref(),
         };
@@ -127,7 +129,7 @@ impl Endpoint {
         else {
             return Third::Stray;
         };
-        let full = listener.queue.len() >= self.config.backlog;
+        let full = listener.is_full();
         let config = listener.config.clone();
         let context = CookieContext::new(now, segment.tuple, segment.seq - 1);
         let echo = segment.options.timestamps.map(|timestamps| timestamps.echo);
@@ -162,7 +164,7 @@ impl Endpoint {
             self.counters.count(MptcpCounter::MpCapableFallbackAck);
         }
         let syn = syn_of(&context, &facts, &segment);
-        let mut tcb = self.tcb_config(now, &segment.tuple, home, &config, None);
+        let mut tcb = self.tcb_config(now, &segment.tuple, home, (&config, &config.subflow), None);
         tcb.iss = ack - 1;
         let id = self.insert_accepted(now, home, listener_id, &syn, tcb, answer, config);
         let Some(entry) = self.connections.get_mut(id) else {
@@ -236,7 +238,7 @@ impl SynAck<'_> {
     fn packet(&self, now: Instant, syn: &Segment, facts: &SynFacts) -> Transmit {
         let mut options = OptionWriter::new();
         // Together these are at most 32 bytes: there is always room.
-        let _ = options.mss(self.tcb.local_mss);
+        let _ = options.mss(self.tcb.announced_mss());
         if let Some((kept, theirs)) = facts.timestamp.zip(syn.options.timestamps) {
             let timestamps = Timestamps {
                 value: kept.stamp(timestamp_clock(now, self.tcb.timestamp_offset)),
@@ -263,35 +265,46 @@ impl SynAck<'_> {
                 ece: facts.timestamp.is_some_and(|kept| kept.ecn),
                 ..Flags::default()
             },
+            traffic_class: self.options.traffic_class,
+            hop_limit: self.options.hop_limit,
             ecn_capable: false,
             window: self.window,
             options: options.as_bytes(),
         };
-        emit(
+        let mut transmit = emit(
             self.home,
             &header,
             Payload::new(),
             None,
             TransmitChecksum::Complete,
             None,
-        )
+        );
+        transmit.tag = self.options.tag;
+        transmit
     }
 }
 
 /// What the cookie keeps of a SYN.
-fn facts_of(syn: &Segment, answered: Option<Version>, ecn: EcnPolicy) -> SynFacts {
+fn facts_of(syn: &Segment, answered: Option<Version>, config: &ConnectionConfig) -> SynFacts {
     let options = &syn.options;
+    let ours = config.syn_options;
+    let scale = options
+        .window_scale
+        .filter(|_| ours.window_scale != WindowScale::Off);
     let mss = options
         .mss
         .unwrap_or_else(|| default_mss(syn.tuple.remote.is_ipv6()));
     SynFacts {
         mss: SynFacts::keepable_mss(mss),
         answered,
-        timestamp: options.timestamps.map(|_| TimestampFacts {
-            window_scale: options.window_scale.map(|shift| shift.min(MAX_SHIFT)),
-            sack: options.sack_permitted,
-            ecn: Ecn::accepts(ecn, syn.flags),
-        }),
+        timestamp: options
+            .timestamps
+            .filter(|_| ours.timestamps)
+            .map(|_| TimestampFacts {
+                window_scale: scale.map(|shift| shift.min(MAX_SHIFT)),
+                sack: options.sack_permitted && ours.sack,
+                ecn: Ecn::accepts(config.ecn, syn.flags),
+            }),
     }
 }
 

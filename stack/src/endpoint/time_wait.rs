@@ -48,7 +48,7 @@ impl Endpoint {
             .listeners
             .at(syn.tuple.local)
             .and_then(|id| self.listeners.get(id));
-        listener.is_some_and(|listener| listener.queue.len() < self.config.backlog)
+        listener.is_some_and(|listener| !listener.is_full())
     }
 
     /// Takes a four-tuple over from a connection that may be reused; gives the sequence number

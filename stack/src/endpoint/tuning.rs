@@ -1,13 +1,21 @@
 //! Settings that an application may change on a connection that lives.
 
 use super::Endpoint;
-use crate::base::config::Keepalive;
+use crate::base::config::{ConnectionConfig, Keepalive};
 use crate::base::error::SubflowError;
 use crate::base::id::{ConnectionId, SubflowId};
+use crate::base::subflow_options::SubflowChange;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::connection::Connection;
 
 impl Endpoint {
+    /// The settings of a connection, with what was changed since; `None` if there is none.
+    #[must_use]
+    pub fn connection_config(&self, connection: ConnectionId) -> Option<&ConnectionConfig> {
+        let entry = self.connections.get(connection)?;
+        Some(entry.connection.config())
+    }
+
     /// Sends small writes at once, or lets them wait while earlier ones are not acknowledged
     /// (RFC 9293 §3.7.4). A connection that does not exist is ignored.
     pub fn set_nodelay(&mut self, now: Instant, connection: ConnectionId, nodelay: bool) {
@@ -16,7 +24,32 @@ impl Endpoint {
         });
     }
 
-    /// Probes idle subflows from now on (RFC 9293 §3.8.4), or no longer. A connection that does not
+    /// Holds back what is less than a segment while the application has more to write (`TCP_CORK`,
+    /// `MSG_MORE`), though no longer than the override time of RFC 9293 §3.8.6.2.1; `false` lets it
+    /// go. A connection that does not exist is ignored.
+    pub fn set_cork(&mut self, now: Instant, connection: ConnectionId, corked: bool) {
+        self.change(now, connection, |connection| {
+            connection.set_corked(corked);
+        });
+    }
+
+    /// Changes how far the buffers of a connection may grow, in bytes; what they have grown to, they
+    /// keep. The window scale was settled by the handshake, so a receive buffer far beyond what it
+    /// was then may not be announced whole. A connection that does not exist is ignored.
+    pub fn set_buffer_limits(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        send: usize,
+        receive: usize,
+    ) {
+        self.change(now, connection, |connection| {
+            connection.set_buffer_limits(send, receive);
+        });
+    }
+
+    /// Probes all its subflows while they are idle from now on (RFC 9293 §3.8.4), or no longer. A
+    /// connection that does not
     /// exist is ignored.
     pub fn set_keepalive(
         &mut self,
@@ -25,7 +58,8 @@ impl Endpoint {
         keepalive: Option<Keepalive>,
     ) {
         self.change(now, connection, |connection| {
-            connection.set_keepalive(now, keepalive);
+            let change = SubflowChange::Keepalive(keepalive);
+            connection.change_subflow_options(now, None, change);
         });
     }
 

@@ -221,10 +221,30 @@ impl DataReceive {
         filled
     }
 
+    /// As [`Self::read`], but leaves what it reads.
+    #[must_use]
+    pub fn peek(&self, buffer: &mut [u8]) -> usize {
+        let mut filled = 0;
+        for chunk in &self.queue {
+            let take = chunk.len().min(buffer.len() - filled);
+            buffer[filled..filled + take].copy_from_slice(&chunk[..take]);
+            filled += take;
+            if filled == buffer.len() {
+                break;
+            }
+        }
+        filled
+    }
+
     /// Bytes that may wait to be read now.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.window.capacity()
+    }
+
+    /// Changes how far the window may grow: see [`ReceiveWindow::set_limit`].
+    pub fn set_limit(&mut self, limit: usize) {
+        self.window.set_limit(limit);
     }
 
     /// The window to announce now: see [`ReceiveWindow::announce`].
@@ -252,6 +272,17 @@ impl DataReceive {
     /// See [`ReceiveWindow::shorten_round`].
     pub fn shorten_round(&mut self, rtt: Duration) {
         self.window.shorten_round(rtt);
+    }
+
+    /// Bytes at or behind this offset are not taken now; `mapped` ones are bound by the window.
+    #[must_use]
+    pub fn limit(&self, mapped: bool) -> u64 {
+        let window = if mapped {
+            self.window.acceptable(self.place())
+        } else {
+            u64::MAX
+        };
+        self.fin.unwrap_or(u64::MAX).min(window)
     }
 
     /// Drops everything that waits.
@@ -286,6 +317,25 @@ impl DataReceive {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_was_looked_at_stays() {
+        let mut receive = DataReceive::new(DataSeq(99), 1000);
+        let mut buffer = [0; 4];
+        assert_eq!(receive.peek(&mut buffer), 0);
+        receive.insert(DataSeq(100), Bytes::from_static(b"abc"));
+        receive.insert(DataSeq(103), Bytes::from_static(b"def"));
+        for _ in 0..2 {
+            assert_eq!(receive.peek(&mut buffer), 4);
+            assert_eq!(&buffer, b"abcd");
+            assert_eq!(receive.readable(), 6);
+        }
+        assert_eq!(receive.peek(&mut buffer[..1]), 1);
+        assert_eq!(receive.peek(&mut []), 0);
+        assert_eq!(receive.read(&mut buffer), 4);
+        assert_eq!(receive.peek(&mut buffer), 2);
+        assert_eq!(&buffer[..2], b"ef");
+    }
+
     fn receiver(capacity: usize) -> DataReceive {
         let mut receive = DataReceive::new(DataSeq(u64::MAX - 1), capacity);
         receive.announce_window(0, 2);
@@ -305,6 +355,23 @@ mod tests {
         let mut buffer = [0; 20];
         assert_eq!(receive.read(&mut buffer), 10);
         assert_eq!(&buffer[..10], b"helloworld");
+    }
+
+    #[test]
+    fn what_is_peeked_at_stays() {
+        let mut receive = receiver(1000);
+        let mut buffer = [0; 8];
+        assert_eq!(receive.peek(&mut buffer), 0);
+        receive.insert(at(0), Bytes::from_static(b"hello "));
+        receive.insert(at(6), Bytes::from_static(b"world"));
+        for _ in 0..2 {
+            assert_eq!(receive.peek(&mut buffer), 8);
+            assert_eq!(&buffer, b"hello wo");
+        }
+        assert_eq!(receive.read(&mut buffer[..5]), 5);
+        assert_eq!(receive.peek(&mut buffer), 6);
+        assert_eq!(&buffer[..6], b" world");
+        assert_eq!(receive.readable(), 6);
     }
 
     #[test]

@@ -63,8 +63,12 @@ pub struct DataSend {
     largest_window: u64,
     /// A small segment waited long enough: the next one may go whatever its size.
     overridden: bool,
+    /// The application has more to write before a small segment is worth sending.
+    corked: bool,
     capacity: usize,
     limit: usize,
+    /// Where [`Self::una`] and [`Self::next`] were when everything was dropped.
+    dropped_at: Option<(u64, u64)>,
 }
 
 /// What a subflow can take.
@@ -92,8 +96,10 @@ impl DataSend {
             fin: DataFin::Open,
             largest_window: 0,
             overridden: false,
+            corked: false,
             capacity: limit.min(INITIAL_CAPACITY),
             limit,
+            dropped_at: None,
         }
     }
 
@@ -126,6 +132,18 @@ impl DataSend {
         self.buffer.end()
     }
 
+    /// Bytes given to subflows, each counted once.
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        self.dropped_at.map_or(self.next, |(_, next)| next)
+    }
+
+    /// Bytes acknowledged.
+    #[must_use]
+    pub fn bytes_acked(&self) -> u64 {
+        self.dropped_at.map_or_else(|| self.una(), |(una, _)| una)
+    }
+
     /// Bytes sent again on another subflow.
     #[must_use]
     pub fn bytes_reinjected(&self) -> u64 {
@@ -148,6 +166,16 @@ impl DataSend {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Holds back what is less than a segment until it is told otherwise, or has waited long enough.
+    pub fn set_corked(&mut self, corked: bool) {
+        self.corked = corked;
+    }
+
+    /// Changes how far the buffer may grow; what it has grown to, it keeps.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// Lets the buffer hold so much, up to its limit; it never shrinks.
@@ -234,6 +262,7 @@ impl DataSend {
             segment: offer.segment,
             outstanding: self.una() < self.next,
             nagle: offer.nagle && self.fin == DataFin::Open,
+            corked: self.corked && self.fin == DataFin::Open,
             largest_window: self.largest_window,
             overridden: self.overridden,
         };
@@ -322,6 +351,9 @@ impl DataSend {
 
     /// Drops everything.
     pub fn clear(&mut self) {
+        if self.dropped_at.is_none() {
+            self.dropped_at = Some((self.una(), self.next));
+        }
         let end = self.buffer.end();
         self.buffer.release_before(end);
         self.next = end;

@@ -38,8 +38,9 @@ const MAX_REMOVED_IDS: usize = 8;
 pub fn of_syn(tcb: &Tcb, now: Instant, answer: bool, mptcp: Option<&MptcpOption>) -> OptionWriter {
     let mut options = OptionWriter::new();
     // Together these are at most 20 bytes, and the option at most 16: there is always room.
-    let _ = options.mss(tcb.config.local_mss);
-    let sack = !answer || tcb.negotiated.sack;
+    let _ = options.mss(tcb.config.announced_mss());
+    let offers = tcb.config.syn_options;
+    let sack = offers.sack && (!answer || tcb.negotiated.sack);
     match tcb.timestamps(now, true) {
         Some(timestamps) if sack => {
             let _ = options.sack_permitted_and_timestamps(timestamps);
@@ -52,7 +53,7 @@ pub fn of_syn(tcb: &Tcb, now: Instant, answer: bool, mptcp: Option<&MptcpOption>
         }
         None => {}
     }
-    if !answer || tcb.peer_scales {
+    if tcb.config.scales() && (!answer || tcb.peer_scales) {
         let _ = options.window_scale(tcb.config.rcv_scale);
     }
     if let Some(option) = mptcp {

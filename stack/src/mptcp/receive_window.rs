@@ -72,6 +72,12 @@ impl ReceiveWindow {
         }
     }
 
+    /// Changes how far the window may grow. What it has grown to, it keeps: nothing that was ever
+    /// announced is taken back (RFC 9293 §3.8.6: "shrinking the window" is discouraged).
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Bytes that may wait to be read now.
     #[must_use]
     pub fn capacity(&self) -> usize {

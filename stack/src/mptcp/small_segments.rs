@@ -17,6 +17,8 @@ pub struct Situation {
     pub outstanding: bool,
     /// Small segments wait for that.
     pub nagle: bool,
+    /// Small segments wait for more to be written, as the application has said that it follows.
+    pub corked: bool,
     /// Max(SND.WND): the largest window the peer ever announced.
     pub largest_window: u64,
     /// The override timer has expired.
@@ -35,16 +37,16 @@ impl Situation {
             return len;
         }
         let part = len % self.segment;
-        let all_goes = len == self.waiting && !self.nagle;
+        let all_goes = len == self.waiting && !self.nagle && !self.corked;
         if all_goes { len } else { len - part }
     }
 
     /// Rules 2 to 4 of RFC 9293 §3.8.6.2.1; everything the application writes counts as pushed.
     fn part_may_go(&self, len: usize) -> bool {
-        let held_by_nagle = self.nagle && self.outstanding;
+        let held = self.corked || (self.nagle && self.outstanding);
         let everything = len == self.waiting;
         let half_of_the_window = len as u64 >= self.largest_window.div_ceil(2);
-        len > 0 && (self.overridden || (!held_by_nagle && (everything || half_of_the_window)))
+        len > 0 && (self.overridden || (!held && (everything || half_of_the_window)))
     }
 }
 
@@ -60,6 +62,7 @@ mod tests {
             segment: 1000,
             outstanding: false,
             nagle: true,
+            corked: false,
             largest_window: 8000,
             overridden: false,
         }
@@ -81,6 +84,26 @@ mod tests {
                 assert_eq!(now.sendable(), sent);
             }
         }
+    }
+
+    #[test]
+    fn a_cork_holds_what_is_less_than_a_segment() {
+        let corked = Situation {
+            nagle: false,
+            corked: true,
+            ..situation(300, 5000)
+        };
+        assert_eq!(corked.sendable(), 0);
+        let long = Situation {
+            waiting: 2300,
+            ..corked
+        };
+        assert_eq!(long.sendable(), 2000, "whole segments go");
+        let waited = Situation {
+            overridden: true,
+            ..corked
+        };
+        assert_eq!(waited.sendable(), 300, "not for ever");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use super::key::JoinHmac;
 use super::mapping::{ReceivedMappings, SentMappings};
+use crate::base::config::SubflowOptions;
 use crate::base::error::NetworkError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::seq::DataSeq;
+use crate::base::subflow_options::SubflowChange;
 use crate::base::time::Instant;
-use crate::mptcp::info::SubflowInfo;
+use crate::mptcp::info::{ReceivingMapping, SubflowInfo};
 use crate::mptcp::path_health::PathHealth;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::signal_pace::SignalPace;
 use crate::tcp::receive_rtt::ReceiveRtt;
 use crate::tcp::state::TcpState;
@@ -65,6 +68,8 @@ pub struct Subflow {
     pub interface: InterfaceId,
     /// Its TCP connection.
     pub tcb: Tcb,
+    /// What the application has set for it.
+    pub options: SubflowOptions,
     /// How it came to be.
     pub role: Role,
     /// Our id for the local address.
@@ -121,8 +126,10 @@ pub struct Subflow {
     pub reset_reason: Option<MpTcpRst>,
     /// It ended for a reason that passes: its path may be tried again.
     pub end_is_transient: bool,
-    /// Its end was told to the endpoint.
-    pub forgotten: bool,
+    /// What makes it end; the first cause counts.
+    pub cause: Option<SubflowCloseReason>,
+    /// It is closed, and its end was told to the endpoint.
+    pub closed: Option<SubflowCloseReason>,
     /// It was established at some time.
     pub ever_established: bool,
     /// The last ICMP error about it.
@@ -139,6 +146,7 @@ impl Subflow {
         tuple: FourTuple,
         interface: InterfaceId,
         tcb: Tcb,
+        options: SubflowOptions,
         role: Role,
     ) -> Self {
         Self {
@@ -146,6 +154,7 @@ impl Subflow {
             tuple,
             interface,
             tcb,
+            options,
             role,
             local_id: AddressId::INITIAL,
             remote_id: AddressId::INITIAL,
@@ -173,10 +182,43 @@ impl Subflow {
             failed_at: None,
             reset_reason: None,
             end_is_transient: false,
-            forgotten: false,
+            cause: None,
+            closed: None,
             ever_established: false,
             soft_error: None,
             unreachable_syns: 0,
+        }
+    }
+
+    /// Notes what makes it end, unless that is known already.
+    pub fn ends_for(&mut self, cause: SubflowCloseReason) {
+        self.cause.get_or_insert(cause);
+    }
+
+    /// Takes a changed option over: from here on it holds for what is sent.
+    pub fn change_option(&mut self, now: Instant, change: SubflowChange) {
+        self.options.apply(change);
+        match change {
+            SubflowChange::TrafficClass(_) | SubflowChange::HopLimit(_) | SubflowChange::Tag(_) => {
+            }
+            SubflowChange::MssClamp(clamp) => self.tcb.set_mss_clamp(now, clamp),
+            SubflowChange::Congestion(algorithm) => self.tcb.set_congestion(algorithm),
+            SubflowChange::Keepalive(keepalive) => {
+                if self.tcb.state.is_synchronized() {
+                    self.tcb.set_keepalive(now, keepalive);
+                }
+            }
+            SubflowChange::RateCap(cap) => self.tcb.pacer.set_cap(now, cap),
+        }
+    }
+
+    /// Why it ends if nothing was heard on it for too long.
+    #[must_use]
+    pub const fn end_in_silence(&self) -> SubflowCloseReason {
+        if self.link_up {
+            SubflowCloseReason::TimedOut
+        } else {
+            SubflowCloseReason::LocalAddressGone
         }
     }
 
@@ -243,14 +285,21 @@ impl Subflow {
             && matches!(self.role, Role::Initial | Role::Joined)
     }
 
-    /// A snapshot.
+    /// A snapshot; `initiator` if we have started the connection.
     #[must_use]
-    pub fn info(&self) -> SubflowInfo {
+    pub fn info(&self, initiator: bool) -> SubflowInfo {
         SubflowInfo {
             id: self.id,
             interface: self.interface,
             local: self.tuple.local,
             remote: self.tuple.remote,
+            opened_by_us: match self.role {
+                Role::Initial => initiator,
+                Role::Joining { .. }
+                | Role::PreEstablished { .. }
+                | Role::Answering { .. }
+                | Role::Joined => !self.opened_by_peer,
+            },
             local_id: self.local_id,
             remote_id: self.remote_id,
             state: self.tcb.state,
@@ -260,6 +309,7 @@ impl Subflow {
             backup: self.is_backup(),
             backup_asked_by_peer: self.backup,
             backup_asked_by_us: self.ask_backup,
+            closed: self.closed,
             reset_reason: self.reset_reason,
             bytes_sent: self.tcb.bytes_sent,
             bytes_received: self.tcb.bytes_received,
@@ -278,6 +328,14 @@ impl Subflow {
             mss: self.tcb.mss,
             path_mtu: self.tcb.path_mtu.current(),
             soft_error: self.soft_error,
+            unanswered_probes: self.unanswered_probes,
+            receive_rtt: self.receive_rtt.estimate(),
+            receiving: self.received.current().map(|mapping| ReceivingMapping {
+                dsn: mapping.dsn.0,
+                ssn: mapping.relative_ssn,
+                len: mapping.wire_len,
+            }),
+            tcp: self.tcb.statistics(),
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::loss;
 use super::observation::{Before, Observation};
 use super::scoreboard::{AckContext, Delivered};
+use super::statistics::Arrived;
 use super::tcb::Tcb;
 use super::timers::Timer;
 use crate::base::seq::SeqNum;
@@ -59,6 +60,19 @@ pub(super) fn acknowledge(
     if let Some(rtt) = delivered.rtt {
         tcb.rtt.sample(rtt);
     }
+    let ecn_echo = tcb.ecn.is_echo(segment.flags);
+    tcb.traffic.on_ack(
+        now,
+        &Arrived {
+            segments: delivered.segments,
+            bytes: delivered.bytes,
+            marked: ecn_echo,
+            snd_una: tcb.snd_una,
+            snd_nxt: tcb.snd_nxt,
+            min_rtt: tcb.rtt.min(),
+        },
+    );
+    tcb.traffic.duplicate_reports += u64::from(duplicate_block.is_some());
     tcb.path_mtu_on_ack(now, delivered, advanced);
     let same_window = !update_window(tcb, segment, ack);
     // RFC 5681 §2; and RFC 6824 appendix A: an ACK that carries other MPTCP options is no
@@ -80,7 +94,7 @@ pub(super) fn acknowledge(
             duplicate_block,
             blocks,
             echo: context.echo,
-            ecn_echo: tcb.ecn.is_echo(segment.flags),
+            ecn_echo,
         };
         loss::on_ack(tcb, now, &observation);
     }

@@ -6,17 +6,19 @@ use super::congestion;
 use super::ecn::Ecn;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
-use super::path_mtu::PathMtu;
+use super::path_mtu::{MIN_MSS, PathMtu};
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
 use super::sack_report::SackReport;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
+use super::statistics::Traffic;
 use super::tail_loss::TailLoss;
 use super::tcb::{Fin, Negotiated, RecoveryCounters, Tcb, TcbConfig};
 use super::timers::{Timer, Timers};
 use super::timestamps::TimestampState;
+use crate::base::config::WindowScale;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::buffer::assembler::Assembler;
@@ -27,8 +29,6 @@ use crate::wire::tcp_option::TcpOptions;
 pub const MAX_SHIFT: u8 = 14;
 /// RFC 9293 §3.7.1: the MSS of a peer that announces none, over IPv4 and IPv6.
 const DEFAULT_MSS: (u16, u16) = (536, 1220);
-/// No MSS is taken smaller than this: options alone may fill 40 bytes of it.
-const MIN_MSS: usize = 88;
 
 impl Tcb {
     /// A connection that sends a SYN.
@@ -79,13 +79,13 @@ impl Tcb {
             scoreboard: Scoreboard::new(config.iss),
             assembler: Assembler::new(0),
             sack_report: SackReport::default(),
-            rtt: RttEstimator::default(),
+            rtt: RttEstimator::new(config.initial_rto),
             rack: Rack::new(config.iss),
             recovery: Recovery::Open,
             evidence: Evidence::default(),
             tail_loss: TailLoss::default(),
             ecn: Ecn::default(),
-            pacer: Pacer::default(),
+            pacer: Pacer::new(config.rate_cap),
             duplicate_acks: 0,
             fast_retransmit: false,
             congestion: congestion::controller(config.congestion, usize::from(config.local_mss)),
@@ -101,6 +101,8 @@ impl Tcb {
             keepalive: Keepalive::default(),
             syn_transmissions: 0,
             counters: RecoveryCounters::default(),
+            traffic: Traffic::new(now),
+            peer_closed_first: false,
             bytes_sent: 0,
             bytes_acked: 0,
             bytes_received: 0,
@@ -136,20 +138,25 @@ impl Tcb {
 
     fn negotiate(&mut self, now: Instant, options: &TcpOptions, ipv6: bool) {
         let peer_mss = usize::from(options.mss.unwrap_or_else(|| default_mss(ipv6)));
-        self.mss = peer_mss
+        let both = peer_mss
             .min(usize::from(self.config.local_mss))
-            .max(MIN_MSS);
-        self.path_mtu = PathMtu::new(ipv6, self.mss);
+            .max(usize::from(MIN_MSS));
+        self.path_mtu = PathMtu::new(ipv6, both);
+        self.path_mtu.clamp(now, self.config.mss_clamp);
+        self.mss = self.path_mtu.mss();
         self.congestion = congestion::controller(self.config.congestion, self.mss);
-        self.peer_scales = options.window_scale.is_some();
+        let ours = self.config.syn_options;
+        // Scaling and timestamps hold only if both sides offer them (RFC 7323 §2.2, §3.2).
+        let scale = options.window_scale.filter(|_| self.config.scales());
+        let timestamps = options.timestamps.filter(|_| ours.timestamps);
+        self.peer_scales = scale.is_some();
         self.negotiated = Negotiated {
-            timestamps: options.timestamps.is_some(),
-            sack: options.sack_permitted,
-            // Scaling holds only if both sides offer it (RFC 7323 §2.2); we always do.
-            snd_scale: options.window_scale.unwrap_or(0).min(MAX_SHIFT),
-            rcv_scale: options.window_scale.map_or(0, |_| self.config.rcv_scale),
+            timestamps: timestamps.is_some(),
+            sack: options.sack_permitted && ours.sack,
+            snd_scale: scale.unwrap_or(0).min(MAX_SHIFT),
+            rcv_scale: scale.map_or(0, |_| self.config.rcv_scale),
         };
-        if let Some(timestamps) = options.timestamps {
+        if let Some(timestamps) = timestamps {
             self.timestamps.begin(now, timestamps.value, self.rcv_nxt);
         }
     }
@@ -159,6 +166,16 @@ impl Tcb {
 #[must_use]
 pub const fn default_mss(ipv6: bool) -> u16 {
     if ipv6 { DEFAULT_MSS.1 } else { DEFAULT_MSS.0 }
+}
+
+/// The shift that a SYN offers for a receive buffer of this many bytes, if it offers one.
+#[must_use]
+pub fn offered_scale(setting: WindowScale, buffer: usize) -> u8 {
+    match setting {
+        WindowScale::Off => 0,
+        WindowScale::ForBuffer => window_scale_for(buffer),
+        WindowScale::Fixed(shift) => shift.min(MAX_SHIFT),
+    }
 }
 
 /// The smallest shift with which a window of `buffer` bytes can be announced.
@@ -179,5 +196,14 @@ mod tests {
         assert_eq!(window_scale_for(65_536), 1);
         assert_eq!(window_scale_for(4 << 20), 7);
         assert_eq!(window_scale_for(usize::MAX), 14);
+    }
+
+    #[test]
+    fn the_scale_is_as_the_settings_say() {
+        assert_eq!(offered_scale(WindowScale::ForBuffer, 65_536), 1);
+        assert_eq!(offered_scale(WindowScale::Off, 65_536), 0);
+        assert_eq!(offered_scale(WindowScale::Fixed(7), 65_536), 7);
+        // RFC 7323 §2.3: a larger shift counts as this.
+        assert_eq!(offered_scale(WindowScale::Fixed(200), 0), MAX_SHIFT);
     }
 }

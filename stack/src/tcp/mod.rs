@@ -29,6 +29,7 @@ pub mod scoreboard;
 pub mod send_room;
 mod spurious;
 pub mod state;
+pub mod statistics;
 pub mod tail_loss;
 pub mod tcb;
 pub mod time_wait;

@@ -1,10 +1,12 @@
 //! Pacing: a window is spread over its round trip instead of leaving in one burst.
 //!
 //! Owns when the next segment may leave. The rate follows from the congestion window and the
-//! smoothed round-trip time; there is no pacing before the first sample.
+//! smoothed round-trip time; there is no pacing before the first sample. A cap of the application
+//! holds from the start, and also where nothing else is paced.
 
 use crate::base::num::saturating_usize;
 use crate::base::time::{Duration, Instant};
+use core::num::NonZeroU64;
 
 /// A burst is as long as this, or two segments if those take longer: what the drivers' timers
 /// can tell apart.
@@ -21,8 +23,10 @@ const SECOND: u64 = 1_000_000_000;
 /// When the next segment may leave.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pacer {
-    /// Bytes per second; 0 before there is a round-trip time.
-    rate: u64,
+    /// Bytes per second that the window gives; 0 before there is a round-trip time.
+    window_rate: u64,
+    /// The application allows no more than this, whatever the window gives.
+    cap: Option<NonZeroU64>,
     /// When all that was sent has had its time.
     busy_until: Instant,
     /// When the pause that holds sending back is over.
@@ -32,6 +36,23 @@ pub struct Pacer {
 }
 
 impl Pacer {
+    /// Paces nothing until there is a rate or a cap.
+    #[must_use]
+    pub fn new(cap: Option<u64>) -> Self {
+        Self {
+            cap: cap.map(at_least_one),
+            ..Self::default()
+        }
+    }
+
+    /// Changes the cap. What was sent under the old one has had its time.
+    pub fn set_cap(&mut self, now: Instant, cap: Option<u64>) {
+        self.cap = cap.map(at_least_one);
+        self.busy_until = self.busy_until.min(now);
+        self.resume_at = None;
+        self.catching_up = false;
+    }
+
     /// The window or the round-trip time changed.
     pub fn set_rate(&mut self, cwnd: usize, srtt: Option<Duration>, slow_start: bool) {
         let Some(srtt) = srtt else {
@@ -45,20 +66,24 @@ impl Pacer {
         let nanos = u64::try_from(srtt.as_nanos()).unwrap_or(u64::MAX).max(1);
         // Windows stay below 2³¹: the product fits.
         let scaled = (cwnd as u64 * percent / 100).saturating_mul(SECOND);
-        self.rate = (scaled / nanos).max(1);
+        self.window_rate = (scaled / nanos).max(1);
     }
 
     /// Bytes per second; 0 while nothing is paced.
     #[must_use]
     pub fn rate(&self) -> u64 {
-        self.rate
+        match (self.window_rate, self.cap) {
+            (rate, None) => rate,
+            (0, Some(cap)) => cap.get(),
+            (rate, Some(cap)) => rate.min(cap.get()),
+        }
     }
 
     /// Bytes that may leave now: nothing during a pause, and otherwise what is left of a burst,
     /// a segment at least.
     #[must_use]
     pub fn budget(&self, now: Instant, mss: usize) -> usize {
-        if self.rate == 0 {
+        if self.rate() == 0 {
             return usize::MAX;
         }
         let limit = now + self.burst(mss);
@@ -69,12 +94,12 @@ impl Pacer {
             return 0;
         }
         // A burst is milliseconds, or two segments: the product fits.
-        saturating_usize(left.saturating_mul(self.rate) / SECOND).max(mss)
+        saturating_usize(left.saturating_mul(self.rate()) / SECOND).max(mss)
     }
 
     /// Bytes left.
     pub fn on_sent(&mut self, now: Instant, len: usize) {
-        if self.rate == 0 {
+        if self.rate() == 0 {
             return;
         }
         if let Some(at) = self.resume_at.take() {
@@ -112,8 +137,13 @@ impl Pacer {
     }
 
     fn time_for(&self, len: usize) -> Duration {
-        Duration::from_nanos((len as u64).saturating_mul(SECOND) / self.rate.max(1))
+        Duration::from_nanos((len as u64).saturating_mul(SECOND) / self.rate().max(1))
     }
+}
+
+/// A cap of nothing would be a stop without end.
+fn at_least_one(cap: u64) -> NonZeroU64 {
+    NonZeroU64::new(cap).unwrap_or(NonZeroU64::MIN)
 }
 
 #[cfg(test)]

@@ -62,6 +62,7 @@ impl Arrival {
 /// Processes a segment, which loses its payload.
 pub fn receive(tcb: &mut Tcb, now: Instant, segment: &mut Segment) -> Arrival {
     let before = tcb.state;
+    tcb.traffic.on_segment(now, segment.payload.len());
     let mut arrival = Arrival {
         verdict: Verdict::Accepted,
         delivered: Delivered::default(),
@@ -87,6 +88,9 @@ pub fn receive(tcb: &mut Tcb, now: Instant, segment: &mut Segment) -> Arrival {
         arrival.verdict = verdict;
     }
     arrival.established = !before.is_synchronized() && tcb.state.is_synchronized();
+    if arrival.established {
+        tcb.traffic.established_at = Some(now);
+    }
     arrival
 }
 

@@ -149,6 +149,12 @@ impl Evidence {
         self.first_at.get_or_insert(now);
     }
 
+    /// Something of this episode was sent again.
+    #[must_use]
+    pub const fn has_retransmitted(&self) -> bool {
+        self.first_at.is_some()
+    }
+
     /// RFC 3708: a DSACK tells that a retransmission was needless. True if now all of them were.
     pub fn on_dsack(&mut self, block: SackBlock) -> bool {
         let of_this_episode = self

@@ -3,6 +3,7 @@
 use crate::base::time::Duration;
 
 /// RFC 6298 §2.1.
+#[cfg(test)]
 const INITIAL_RTO: Duration = Duration::from_secs(1);
 /// RFC 6298 §2.4 has no RTO below 1 s, and allows less where experience shows it safe. As in Linux
 /// the variation counts 200 ms at least, so that a peer's delayed acknowledgment never looks like
@@ -12,8 +13,9 @@ const MIN_VARIATION: Duration = Duration::from_millis(200);
 const MAX_RTO: Duration = Duration::from_secs(120);
 
 /// Smoothed round-trip time, its variation, and the timeout that follows from them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct RttEstimator {
+    initial: Duration,
     smoothed: Option<Smoothed>,
     min: Option<Duration>,
     backoff: u32,
@@ -26,6 +28,17 @@ struct Smoothed {
 }
 
 impl RttEstimator {
+    /// Nothing is known yet: the timeout is `initial`.
+    #[must_use]
+    pub fn new(initial: Duration) -> Self {
+        Self {
+            initial,
+            smoothed: None,
+            min: None,
+            backoff: 0,
+        }
+    }
+
     /// Takes a sample; never one of a retransmitted segment (Karn, RFC 6298 §3).
     pub fn sample(&mut self, rtt: Duration) {
         self.min = Some(self.min.map_or(rtt, |min| min.min(rtt)));
@@ -65,7 +78,7 @@ impl RttEstimator {
     /// The retransmission timeout, backed off.
     #[must_use]
     pub fn rto(&self) -> Duration {
-        let base = self.smoothed.map_or(INITIAL_RTO, |smoothed| {
+        let base = self.smoothed.map_or(self.initial, |smoothed| {
             smoothed.srtt + (smoothed.rttvar * 4).max(MIN_VARIATION)
         });
         base.saturating_mul(1 << self.backoff.min(16)).min(MAX_RTO)
@@ -98,7 +111,7 @@ mod tests {
     /// Protocol statement 113.
     #[test]
     fn samples_smooth_as_in_the_rfc() {
-        let mut rtt = RttEstimator::default();
+        let mut rtt = RttEstimator::new(INITIAL_RTO);
         let micros = |duration: Duration| duration.as_micros();
         for (sample, srtt, rttvar) in [
             (100, 100_000, 50_000),
@@ -119,7 +132,7 @@ mod tests {
     /// Protocol statement 113.
     #[test]
     fn timeout_starts_at_a_second_doubles_and_is_bounded() {
-        let mut rtt = RttEstimator::default();
+        let mut rtt = RttEstimator::new(INITIAL_RTO);
         assert_eq!(rtt.rto(), Duration::from_secs(1));
         rtt.back_off();
         assert_eq!(rtt.rto(), Duration::from_secs(2));

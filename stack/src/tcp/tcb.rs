@@ -2,21 +2,22 @@
 
 use super::ack_policy::AckPolicy;
 use super::challenge_ack::AckLimits;
-use super::congestion::CongestionController;
+use super::congestion::{self, CongestionController};
 use super::ecn::Ecn;
 use super::keepalive::Keepalive;
 use super::pacing::Pacer;
-use super::path_mtu::PathMtu;
+use super::path_mtu::{MIN_MSS, PathMtu};
 use super::rack::Rack;
 use super::recovery::{Evidence, Recovery};
 use super::rtt::RttEstimator;
 use super::sack_report::SackReport;
 use super::scoreboard::Scoreboard;
 use super::state::{TcpEvent, TcpState};
+use super::statistics::Traffic;
 use super::tail_loss::TailLoss;
 use super::timers::{Timer, Timers};
 use super::timestamps::{TimestampState, timestamp_clock};
-use crate::base::config::{CongestionAlgorithm, EcnPolicy};
+use crate::base::config::{CongestionAlgorithm, EcnPolicy, SynOptions, WindowScale};
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::buffer::assembler::Assembler;
@@ -40,10 +41,19 @@ pub struct Negotiated {
 pub struct TcbConfig {
     /// Initial send sequence number.
     pub iss: SeqNum,
-    /// The MSS we announce: interface MTU less IP and TCP headers (RFC 9293 §3.7.1).
+    /// The interface MTU less IP and TCP headers: the MSS we announce (RFC 9293 §3.7.1), unless
+    /// `mss_clamp` is less.
     pub local_mss: u16,
-    /// The window scale shift we offer.
+    /// The most that we announce and send.
+    pub mss_clamp: Option<u16>,
+    /// The most payload that leaves, in bytes per second.
+    pub rate_cap: Option<u64>,
+    /// The window scale shift we offer, if `syn_options` says that we do.
     pub rcv_scale: u8,
+    /// What our SYN offers.
+    pub syn_options: SynOptions,
+    /// The retransmission timeout before there is a round-trip time.
+    pub initial_rto: Duration,
     /// Start of the timestamp clock.
     pub timestamp_offset: u32,
     /// Explicit congestion notification.
@@ -63,6 +73,22 @@ pub struct TcbConfig {
     pub seed: u64,
 }
 
+impl TcbConfig {
+    /// Our SYN offers window scaling.
+    #[must_use]
+    pub fn scales(&self) -> bool {
+        self.syn_options.window_scale != WindowScale::Off
+    }
+
+    /// The MSS that we announce.
+    #[must_use]
+    pub fn announced_mss(&self) -> u16 {
+        self.mss_clamp.map_or(self.local_mss, |clamp| {
+            self.local_mss.min(clamp.max(MIN_MSS))
+        })
+    }
+}
+
 #[cfg(test)]
 impl TcbConfig {
     /// Settings as most tests have them: an Ethernet MTU and nothing scaled.
@@ -70,7 +96,11 @@ impl TcbConfig {
         Self {
             iss,
             local_mss: 1460,
+            mss_clamp: None,
+            rate_cap: None,
             rcv_scale: 0,
+            syn_options: SynOptions::default(),
+            initial_rto: Duration::from_secs(1),
             timestamp_offset: 0,
             congestion: CongestionAlgorithm::default(),
             ecn: EcnPolicy::Accept,
@@ -198,6 +228,10 @@ pub struct Tcb {
     pub syn_transmissions: u32,
     /// How often recovery was needed.
     pub counters: RecoveryCounters,
+    /// What is counted for each segment.
+    pub traffic: Traffic,
+    /// The peer's FIN came before ours was sent.
+    pub peer_closed_first: bool,
     /// Payload bytes sent for the first time.
     pub bytes_sent: u64,
     /// Payload bytes of ours that are acknowledged cumulatively.
@@ -262,6 +296,14 @@ impl Tcb {
         self.assembler.clear();
         self.sack_report.clear();
         self.timers.clear_all();
+    }
+
+    /// Changes congestion control. The window stays what it is.
+    pub fn set_congestion(&mut self, algorithm: CongestionAlgorithm) {
+        self.config.congestion = algorithm;
+        if self.congestion.algorithm() != algorithm {
+            self.congestion = congestion::successor(algorithm, self.mss, &*self.congestion);
+        }
     }
 
     /// Asks for a FIN after all data; it goes out with the next transmission.

@@ -66,6 +66,10 @@ impl Tcb {
                 self.evidence.on_retransmission(now);
             }
         }
+        if segment.content == Content::Data {
+            self.traffic.bytes_retransmitted += len as u64;
+            self.traffic.last_data_sent = Some(now);
+        }
         self.path_mtu_on_retransmission(now, segment.seq);
         self.note_sent(now, len);
         if segment.seq == self.snd_una {
@@ -138,6 +142,7 @@ impl Tcb {
             .push(now, seq, count, Content::Data, payload.clone(), slice);
         self.snd_nxt += count;
         self.bytes_sent += len as u64;
+        self.traffic.on_data_sent(now, self.snd_nxt);
         self.note_sent(now, len);
         self.start_retransmit_timer(now);
         if self.tail_loss == TailLoss::Due {
@@ -235,7 +240,7 @@ impl Tcb {
     /// The timestamps of a segment sent now, where negotiated; a SYN always offers them.
     #[must_use]
     pub fn timestamps(&self, now: Instant, syn: bool) -> Option<Timestamps> {
-        let offer = syn && self.state == TcpState::SynSent;
+        let offer = syn && self.state == TcpState::SynSent && self.config.syn_options.timestamps;
         (offer || self.negotiated.timestamps).then(|| Timestamps {
             value: self.timestamp(now),
             echo: self.timestamps.recent,

@@ -85,7 +85,7 @@ fn assert_reason(scene: &Scene, reset: &Packet, reason: u8) {
 
 fn fell_back(scene: &mut Scene) -> usize {
     let events = scene.events();
-    let fell = |event: &&Event| matches!(event, Event::FellBack(_));
+    let fell = |event: &&Event| matches!(event, Event::FellBack(..));
     events.iter().filter(fell).count()
 }
 

@@ -126,7 +126,7 @@ fn nobody_joins_before_the_peer_was_heard_with_a_dss() {
         let early = scene
             .endpoint
             .open_subflow(now, connection, local, remote, false);
-        assert_eq!(early, Err(SubflowError::NotMultipath));
+        assert_eq!(early, Err(SubflowError::NotYet));
         scene.advance_ms(10_000);
         assert!(!scene.sent().iter().any(is_join));
         scene.data_ack(0);
@@ -161,7 +161,7 @@ fn first_data_with_the_keys_is_no_dss() {
     let early = scene
         .endpoint
         .open_subflow(now, connection, local, remote, false);
-    assert_eq!(early, Err(SubflowError::NotMultipath));
+    assert_eq!(early, Err(SubflowError::NotYet));
     scene.data_ack(0);
     scene.open_subflow(local, remote, false);
 }

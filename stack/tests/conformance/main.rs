@@ -18,6 +18,7 @@ mod closing;
 mod dss;
 mod fallback;
 mod join;
+mod observing;
 mod parsing;
 mod security;
 mod session;

@@ -302,6 +302,8 @@ fn syn(
         options.mptcp(option).expect("there is room");
     }
     let header = SegmentHeader {
+        traffic_class: 0,
+        hop_limit: 64,
         ecn_capable: false,
         tuple: FourTuple {
             local: remote,

@@ -109,11 +109,11 @@ fn settings_are_diverse() {
     assert_frequent(&[
         (
             "Reno",
-            sample.side(|s| s.connection.congestion == CongestionAlgorithm::NewReno),
+            sample.side(|s| s.connection.subflow.congestion == CongestionAlgorithm::NewReno),
         ),
         (
             "CUBIC",
-            sample.side(|s| s.connection.congestion == CongestionAlgorithm::Cubic),
+            sample.side(|s| s.connection.subflow.congestion == CongestionAlgorithm::Cubic),
         ),
         (
             "ECN",
@@ -130,7 +130,7 @@ fn settings_are_diverse() {
         ("Nagle off", sample.side(|s| s.connection.nodelay)),
         (
             "keepalive",
-            sample.side(|s| s.connection.keepalive.is_some()),
+            sample.side(|s| s.connection.subflow.keepalive.is_some()),
         ),
         (
             "slow acknowledgments",

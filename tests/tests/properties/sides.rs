@@ -5,7 +5,7 @@ use std::time::Duration;
 use umptcp_lab::world::{Chunks, Finish, Pace, Plan, ReadPause, Scenario, Side};
 use umptcp_stack::{
     AcceptVersions, ChecksumPolicy, CongestionAlgorithm, ConnectionConfig, EcnPolicy, Keepalive,
-    OtherVersion, Version,
+    OtherVersion, SubflowOptions, Version,
 };
 
 impl Generator {
@@ -18,14 +18,22 @@ impl Generator {
         }
     }
 
+    fn subflow(&mut self) -> SubflowOptions {
+        let congestion = self.among(CongestionAlgorithm::ALL);
+        SubflowOptions {
+            congestion,
+            keepalive: self.chance(0.2).then(|| self.keepalive()),
+            ..SubflowOptions::default()
+        }
+    }
+
     pub(crate) fn connection(&mut self) -> ConnectionConfig {
         ConnectionConfig {
             mptcp: self.chance(0.85),
-            congestion: self.among(&[CongestionAlgorithm::NewReno, CongestionAlgorithm::Cubic]),
+            subflow: self.subflow(),
             ecn: self.among(&[EcnPolicy::Off, EcnPolicy::Accept, EcnPolicy::Request]),
             pacing: self.chance(0.7),
             delayed_ack: self.duration(0..=500),
-            keepalive: self.chance(0.2).then(|| self.keepalive()),
             version: self.among(&[Version::V0, Version::V1]),
             checksum: self.among(&[
                 ChecksumPolicy::Offer,

@@ -81,7 +81,7 @@ impl Generator {
     /// Lets a side that waits find out that the other is gone: what told it may have been lost.
     pub(crate) fn watch(&mut self, scenario: &mut Scenario) {
         for side in [&mut scenario.client, &mut scenario.server] {
-            side.connection.keepalive.get_or_insert(Keepalive {
+            side.connection.subflow.keepalive.get_or_insert(Keepalive {
                 idle: Duration::from_secs(5),
                 interval: Duration::from_secs(3),
                 probes: 500,

@@ -50,7 +50,7 @@ fn ends(run: &Run) -> (Option<Instant>, Option<(Instant, CloseReason)>) {
     for (time, event) in run.client().events() {
         match event {
             Event::SubflowEstablished(_, id) => established.push(id.index()),
-            Event::SubflowClosed(_, id) if established.contains(&id.index()) => {
+            Event::SubflowClosed(_, id, _) if established.contains(&id.index()) => {
                 subflow_end = Some(*time);
             }
             Event::Closed(_, reason) => connection_end = Some((*time, *reason)),

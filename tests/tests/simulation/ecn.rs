@@ -118,7 +118,7 @@ fn a_marking_queue_is_shared_without_a_loss() {
     for dialect in DIALECTS {
         for congestion in [CongestionAlgorithm::NewReno, CongestionAlgorithm::Cubic] {
             let mut scenario = bulk("marks", dialect, [EcnPolicy::Request; 2], 1)
-                .connections(|config| config.congestion = congestion);
+                .connections(|config| config.subflow.congestion = congestion);
             scenario.paths[0].down = link();
             let mut run = Run::of(scenario);
             let seen = watch(&mut run, 0, false);

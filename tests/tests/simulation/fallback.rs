@@ -210,7 +210,7 @@ impl Exchanged {
 
     fn fell_back(&self) -> [usize; 2] {
         self.sessions().map(|session| {
-            let fell = |event: &Event| matches!(event, Event::FellBack(_));
+            let fell = |event: &Event| matches!(event, Event::FellBack(..));
             let events = session.events().iter();
             events.filter(|(_, event)| fell(event)).count()
         })

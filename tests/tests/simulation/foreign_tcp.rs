@@ -275,7 +275,7 @@ fn with_everything_asked_for() {
     let mut scenario = scenario("smoltcp options");
     let config = &mut scenario.client.connection;
     config.ecn = EcnPolicy::Request;
-    config.keepalive = Some(Keepalive {
+    config.subflow.keepalive = Some(Keepalive {
         idle: millis(300),
         interval: millis(300),
         probes: 100,

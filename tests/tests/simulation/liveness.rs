@@ -26,7 +26,7 @@ fn silent(name: &str, count: usize) -> Scenario {
             ..Plan::default()
         };
     }
-    scenario.client.connection.keepalive = Some(KEEPALIVE);
+    scenario.client.connection.subflow.keepalive = Some(KEEPALIVE);
     scenario
 }
 
@@ -66,7 +66,7 @@ fn keepalive_tells_a_silent_peer_from_one_that_is_gone() {
 #[test]
 fn without_keepalive_nobody_asks() {
     let mut scenario = silent("no keepalive", 2);
-    scenario.client.connection.keepalive = None;
+    scenario.client.connection.subflow.keepalive = None;
     let mut run = Run::of(scenario);
     run.world().run_until(|_| false, at(5));
     let before = run.world().packets();
@@ -86,7 +86,7 @@ fn keepalive_closes_the_one_subflow_that_is_gone() {
     scenario.paths[0] = Path::symmetric(link().cut(at(20), None));
     let mut run = Run::of(scenario);
     run.world().run_until(|_| false, at(60));
-    let closed = |event: &Event| matches!(event, Event::SubflowClosed(_, id) if id.index() == 0);
+    let closed = |event: &Event| matches!(event, Event::SubflowClosed(_, id, _) if id.index() == 0);
     assert!(run.client().events().iter().any(|(_, event)| closed(event)));
     assert_eq!(end_of_client(&run), None);
 }
@@ -94,7 +94,7 @@ fn keepalive_closes_the_one_subflow_that_is_gone() {
 #[test]
 fn a_probe_on_request_tells_how_it_went() {
     let mut scenario = silent("probe", 2);
-    scenario.client.connection.keepalive = None;
+    scenario.client.connection.subflow.keepalive = None;
     scenario.paths[1] = Path::symmetric(link().cut(at(10), None));
     let mut run = Run::of(scenario);
     let probe = |run: &mut Run, seconds: u64| -> Vec<(SubflowId, bool)> {

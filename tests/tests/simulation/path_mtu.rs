@@ -589,7 +589,7 @@ fn a_second_path_that_leads_nowhere_is_given_up_at_once() {
             .assert_protocol(ConnectionProtocol::Mptcp(version))
             .assert_subflows(1);
         let closed = run.client().events().iter().find_map(|(time, event)| {
-            matches!(event, Event::SubflowClosed(_, subflow) if subflow.index() == 1)
+            matches!(event, Event::SubflowClosed(_, subflow, _) if subflow.index() == 1)
                 .then_some(*time)
         });
         assert!(closed.is_some_and(|time| time < at(1300)), "{closed:?}");

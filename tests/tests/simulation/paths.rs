@@ -186,7 +186,7 @@ fn a_subflow_opened_by_hand() {
             .world()
             .endpoint_mut(client)
             .open_subflow(now, id, local, remote, false);
-        if opened == Err(SubflowError::NotMultipath) {
+        if opened == Err(SubflowError::NotYet) {
             run.world().run_for(millis(100));
             let now = run.world().now();
             opened = run

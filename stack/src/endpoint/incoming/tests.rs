@@ -213,3 +213,16 @@ fn without_state_a_token_that_is_taken_is_plain_tcp() {
         assert_eq!(net.hosts[1].demux.token(token), Some(holder));
     }
 }
+
+#[test]
+fn the_keys_that_tests_want_come_first() {
+    let config = EndpointConfig {
+        // 0 stands for no key.
+        fixed_keys: vec![7, 0, 9],
+        ..EndpointConfig::default()
+    };
+    let mut endpoint = Endpoint::new(config, [1; 32]);
+    let mut next = || endpoint.new_key(Version::V1).map(|key| key.key.0);
+    assert_eq!((next(), next()), (Some(7), Some(9)));
+    assert!(next().is_some_and(|key| key != 0 && key != 7));
+}

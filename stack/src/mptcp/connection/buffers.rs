@@ -6,6 +6,19 @@ use crate::mptcp::subflow::Subflow;
 use crate::wire::tcp_option::Timestamps;
 
 impl Connection {
+    /// Changes how far the buffers may grow; what they have grown to, they keep.
+    pub fn set_buffer_limits(&mut self, send: usize, receive: usize) {
+        self.config.send_buffer = send;
+        self.config.receive_buffer = receive;
+        self.send.set_limit(send);
+        self.receive.set_limit(receive);
+    }
+
+    /// Holds back what is less than a segment, as the application has more to write, or lets it go.
+    pub fn set_corked(&mut self, corked: bool) {
+        self.send.set_corked(corked);
+    }
+
     /// A segment with data came, `timestamps` on it.
     pub(super) fn measure_receiving(
         &mut self,

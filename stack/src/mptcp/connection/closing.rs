@@ -9,6 +9,7 @@ use crate::base::error::{CloseReason, WriteError};
 use crate::base::id::SubflowId;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::state::{DataEvent, DataState};
 use crate::mptcp::subflow::Subflow;
 use crate::tcp::state::TcpState;
@@ -205,6 +206,7 @@ impl Connection {
         let open = |s: &&mut Subflow| !s.is_closed() && s.tcb.state != TcpState::TimeWait;
         let reset = self.subflows.iter_mut().filter(open);
         for subflow in reset.filter(|subflow| Some(subflow.id) != spared) {
+            subflow.ends_for(SubflowCloseReason::ConnectionEnded);
             subflow.reset_with = Some(MpTcpRst {
                 transient: false,
                 reason: ResetReason::Unspecified,

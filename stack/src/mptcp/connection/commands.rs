@@ -5,6 +5,7 @@ use super::health::Moved;
 use crate::base::error::{CloseReason, ReadError, WriteError};
 use crate::base::id::SubflowId;
 use crate::base::time::Instant;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::Role;
 use crate::wire::mptcp_option::ResetReason;
 use bytes::Bytes;
@@ -46,6 +47,49 @@ impl Connection {
         Ok(read)
     }
 
+    /// As [`Self::read`], and what was read stays.
+    pub fn peek(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
+        if self.receive.readable() == 0 && !buffer.is_empty() {
+            return self.nothing_to_read().map(|()| 0);
+        }
+        Ok(self.receive.peek(buffer))
+    }
+
+    /// A read would not block: there is something to read, or the stream or the connection has
+    /// ended. Else [`Effect::Readable`](super::Effect::Readable) will tell when that is so.
+    pub fn want_read(&mut self) -> bool {
+        self.receive.readable() > 0 || self.nothing_to_read() != Err(ReadError::Blocked)
+    }
+
+    /// A write would not block: there is room, or nothing can be written any more. Else
+    /// [`Effect::Writable`](super::Effect::Writable) will tell when that is so.
+    pub fn want_write(&mut self) -> bool {
+        self.check_writable(false) != Err(WriteError::Blocked)
+    }
+
+    /// How much a write could take now, which is more than nothing.
+    pub fn writable(&mut self) -> Result<usize, WriteError> {
+        self.check_writable(false)?;
+        Ok(self.send.room())
+    }
+
+    /// The application reads no more.
+    pub fn shutdown_read(&mut self) {
+        self.read_shut_down = true;
+        // Also a reader that waits: it has come to the end.
+        self.wake_reader();
+    }
+
+    /// Drops what nobody will read. It counts as read, so that the window stays open; but what
+    /// comes once the application has let go of the connection ends it, as ever.
+    pub(super) fn drop_unwanted(&mut self) {
+        if !self.read_shut_down || self.released {
+            return;
+        }
+        while self.receive.read_chunk(usize::MAX).is_some() {}
+        self.announce_window_if_useful();
+    }
+
     /// Reads up to `max` bytes as they lie; `None` is the end of the stream.
     pub fn read_chunk(&mut self, max: usize) -> Result<Option<Bytes>, ReadError> {
         match self.receive.read_chunk(max) {
@@ -66,7 +110,9 @@ impl Connection {
             return Ok(());
         }
         match self.closed {
+            Some(CloseReason::Finished) if self.read_shut_down => Ok(()),
             Some(reason) => Err(ReadError::Closed(reason)),
+            None if self.read_shut_down => Ok(()),
             None => {
                 self.reader_waits = true;
                 Err(ReadError::Blocked)
@@ -101,7 +147,7 @@ impl Connection {
         match self.subflows[index].role {
             Role::Initial | Role::Joined => {
                 self.move_data_away(now, index, Moved::Unacknowledged);
-                self.close_one_subflow(index);
+                self.close_one_subflow(index, SubflowCloseReason::ClosedByUs);
             }
             Role::Joining { .. } | Role::PreEstablished { .. } | Role::Answering { .. } => {
                 self.reset_subflow(now, index, ResetReason::Unspecified);

@@ -1,7 +1,6 @@
-//! The MP_CAPABLE handshake as both sides see it, and the resets that a subflow ends with.
+//! The MP_CAPABLE handshake as both sides see it.
 
-use super::health::Moved;
-use super::resets::words_for;
+use super::snapshot::Agreed;
 use super::{Connection, Effect, Side, capable_of};
 use crate::base::config::ConnectionConfig;
 use crate::base::mptcp_counters::MptcpCounter;
@@ -9,9 +8,10 @@ use crate::base::num::saturating_u16;
 use crate::base::time::Instant;
 use crate::mptcp::handshake::{Answer, Lesson, Offer, Session};
 use crate::mptcp::protocol::Protocol;
+use crate::mptcp::reasons::FallbackReason;
 use crate::mptcp::subflow::Role;
 use crate::tcp::state::TcpState;
-use crate::wire::mptcp_option::{MpCapable, ResetReason};
+use crate::wire::mptcp_option::MpCapable;
 use crate::wire::packet::{FourTuple, Segment};
 use crate::wire::tcp_option::TcpOptions;
 use std::net::SocketAddr;
@@ -87,9 +87,18 @@ impl Connection {
             }
             Protocol::Mptcp(_) | Protocol::FallingBack(_) | Protocol::Plain => None,
         };
+        // Without a session MPTCP is given up, for this reason.
+        let reason = match &self.protocol {
+            Protocol::Offered(offer) if offer.on_syn => FallbackReason::NoCapableInSynAck,
+            Protocol::Offered(_) => FallbackReason::CapableSynsDropped,
+            Protocol::Answered(_)
+            | Protocol::Mptcp(_)
+            | Protocol::FallingBack(_)
+            | Protocol::Plain => FallbackReason::NoCapableInThirdPacket,
+        };
         match session {
             Some(session) => self.start_session(session),
-            None => self.become_plain(),
+            None => self.become_plain(reason),
         }
         // The first right edge: the peer has acknowledged nothing of the data yet.
         self.send.acknowledge_offset(0, window);
@@ -139,6 +148,10 @@ impl Connection {
 
     fn start_session(&mut self, session: Session) {
         let assumed = session.assumed;
+        self.notes.agreed = Some(Agreed {
+            version: session.version,
+            remote: session.remote.token,
+        });
         self.receive.set_idsn(session.remote.idsn);
         self.protocol = Protocol::Mptcp(session);
         self.was_mptcp |= !assumed;
@@ -149,10 +162,10 @@ impl Connection {
     }
 
     /// The handshake has shown that there is no MPTCP on this path.
-    pub(super) fn become_plain(&mut self) {
+    pub(super) fn become_plain(&mut self, reason: FallbackReason) {
         if !matches!(self.protocol, Protocol::Plain) {
             self.protocol = Protocol::Plain;
-            self.effects.push_back(Effect::FellBack);
+            self.fell_back(reason);
         }
     }
 
@@ -162,7 +175,7 @@ impl Connection {
         let crossed = index == 0 && self.subflows[0].tcb.state == TcpState::SynReceived;
         if crossed && matches!(self.protocol, Protocol::Offered(_)) {
             self.count(MptcpCounter::SimultConnectFallback);
-            self.become_plain();
+            self.become_plain(FallbackReason::SimultaneousOpen);
         }
     }
 
@@ -206,21 +219,5 @@ impl Connection {
             && self.token.is_some()
             && !matches!(self.protocol, Protocol::Offered(_));
         (self.was_mptcp || asked) && self.closed.is_none() && self.state.can_write()
-    }
-
-    /// Lets a subflow end with RST, and its data go elsewhere.
-    pub(super) fn reset_subflow(&mut self, now: Instant, index: usize, reason: ResetReason) {
-        if self.subflows[index].reset_with.is_some() || self.subflows[index].is_closed() {
-            return;
-        }
-        let subflow = &mut self.subflows[index];
-        if !subflow.link_up || subflow.tcb.state == TcpState::SynSent {
-            // Nobody would hear it, or nobody is there yet.
-            subflow.tcb.close_at_once();
-            self.subflow_closed(now, index);
-            return;
-        }
-        subflow.reset_with = Some(words_for(reason));
-        self.move_data_away(now, index, Moved::All);
     }
 }

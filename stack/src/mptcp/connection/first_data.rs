@@ -8,6 +8,7 @@ use super::{Connection, Side, capable_of};
 use crate::base::config::Version;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::mptcp::protocol::Protocol;
+use crate::mptcp::reasons::FallbackReason;
 use crate::tcp::receive::Arrival;
 use crate::wire::mptcp_option::CapableKeys;
 use crate::wire::tcp_option::TcpOptions;
@@ -46,7 +47,7 @@ impl Connection {
                 Side::Listener => MptcpCounter::MpCapableDataFallback,
                 Side::Initiator => MptcpCounter::DssFallback,
             });
-            self.fall_back_in_line(context);
+            self.fall_back_in_line(context, FallbackReason::FirstDataWithoutOptions);
         }
     }
 
@@ -67,7 +68,7 @@ impl Connection {
     /// mappings of ours, it hears that no more will come.
     fn refuse_assumed(&mut self, context: Context) {
         self.count(MptcpCounter::MpCapableFallbackAck);
-        self.fall_back_in_line(context);
+        self.fall_back_in_line(context, FallbackReason::NoCapableInThirdPacket);
     }
 
     /// Nothing was said either way, and we are to end the stream before its first byte. A peer
@@ -77,7 +78,7 @@ impl Connection {
         let assumed = self.session().is_some_and(|session| session.assumed);
         if assumed && self.send.is_fin_due() && self.send.end() == 0 {
             self.count(MptcpCounter::MpCapableFallbackAck);
-            self.become_plain();
+            self.become_plain(FallbackReason::NoCapableInThirdPacket);
         }
     }
 }

@@ -2,11 +2,11 @@
 //! is borne; settings that may change while the connection lives.
 
 use super::{Connection, Effect};
-use crate::base::config::Keepalive;
 use crate::base::error::CloseReason;
 use crate::base::id::SubflowId;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::path_health::{PathEvent, PathHealth};
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::{ProbeRequests, Subflow};
 use crate::tcp::keepalive::KeepaliveExpired;
 
@@ -14,16 +14,6 @@ impl Connection {
     /// Sends small writes at once, or lets them wait for acknowledgments (RFC 9293 §3.7.4).
     pub fn set_nodelay(&mut self, nodelay: bool) {
         self.config.nodelay = nodelay;
-    }
-
-    /// Probes idle subflows from now on, or no longer.
-    pub fn set_keepalive(&mut self, now: Instant, keepalive: Option<Keepalive>) {
-        self.config.keepalive = keepalive;
-        for subflow in self.subflows.iter_mut().filter(|s| !s.is_closed()) {
-            if subflow.tcb.state.is_synchronized() {
-                subflow.tcb.set_keepalive(now, keepalive);
-            }
-        }
     }
 
     /// Changes how long the connection and its subflows bear silence (RFC 5482). What waits at this
@@ -57,9 +47,9 @@ impl Connection {
 
     /// A handshake is complete: from here on the settings of established connections count.
     pub(super) fn subflow_synchronized(&mut self, now: Instant, index: usize) {
-        let tcb = &mut self.subflows[index].tcb;
-        tcb.config.user_timeout = self.config.user_timeout;
-        tcb.set_keepalive(now, self.config.keepalive);
+        let subflow = &mut self.subflows[index];
+        subflow.tcb.config.user_timeout = self.config.user_timeout;
+        subflow.tcb.set_keepalive(now, subflow.options.keepalive);
     }
 
     /// A segment that counts shows that the path works.
@@ -102,7 +92,7 @@ impl Connection {
                     self.effects.push_back(Effect::SubflowProbed(id, false));
                 }
                 if probes.for_removal {
-                    self.remove_subflow(now, index);
+                    self.remove_subflow(now, index, SubflowCloseReason::RemoteAddressGone);
                 }
             }
             KeepaliveExpired::Dead => self.peer_is_gone(now, index),
@@ -112,7 +102,9 @@ impl Connection {
     /// Nobody answers probes on a subflow. Without another one the connection ends too: there is
     /// nothing that a new subflow could save.
     pub(super) fn peer_is_gone(&mut self, now: Instant, index: usize) {
-        self.subflows[index].tcb.close_at_once();
+        let subflow = &mut self.subflows[index];
+        subflow.ends_for(subflow.end_in_silence());
+        subflow.tcb.close_at_once();
         if self.subflows.iter().all(Subflow::is_closed) {
             self.end(now, CloseReason::TimedOut);
         }

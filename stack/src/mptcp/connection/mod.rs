@@ -2,14 +2,15 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `mod` | the parts, making a connection, snapshots |
+//! | `mod` | the parts, making a connection |
+//! | `snapshot` | what it looks like from outside |
 //! | `receive` | a segment of a subflow arrives |
 //! | `icmp` | what the network says about segments that it did not deliver |
 //! | `establish` | the MP_CAPABLE handshake |
 //! | `offer_again` | a second attempt at it, with the other version |
 //! | `first_data` | what the first data decides |
 //! | `join` | the MP_JOIN handshake |
-//! | `resets` | MP_TCPRST: what we say with an RST, what the peer says, and which paths that closes |
+//! | `resets` | RSTs of ours and why; MP_TCPRST of the peer, and which paths that closes |
 //! | `fallback` | when MPTCP is given up, and what that means for the bytes |
 //! | `transmit` | the next segment to send |
 //! | `timeouts` | deadlines |
@@ -20,12 +21,14 @@
 //! | `subflows` | opening, losing, closing subflows; sending their data elsewhere |
 //! | `paths` | addresses and the path manager |
 //! | `commands` | what the application asks for |
+//! | `control` | options and policies that change while the connection lives |
 //! | `closing` | how it ends, and for how long the peer is waited for |
 //! | `fastclose` | MP_FASTCLOSE: how it ends at once |
 
 mod buffers;
 mod closing;
 mod commands;
+mod control;
 mod establish;
 mod fallback;
 mod fastclose;
@@ -39,12 +42,13 @@ mod paths;
 mod receive;
 mod resets;
 mod signal_queue;
+mod snapshot;
 mod subflows;
 mod timeouts;
 mod transmit;
 
 pub use establish::first_window;
-pub use join::{JoinRefusal, JoinRequest};
+pub use join::{JoinRefusal, JoinRequest, NewJoin};
 pub use receive::Answer as SegmentAnswer;
 pub use transmit::Interfaces;
 
@@ -53,26 +57,31 @@ use join::CrossedJoin;
 use super::data_receive::DataReceive;
 use super::data_send::DataSend;
 use super::handshake::{Answer, Lesson, Offer, Session};
-use super::path_manager::{AddressBook, Attempts, FullMesh, PathManager};
+use super::path_manager::{AddressBook, Attempts, PathManager, path_manager};
 use super::protocol::Protocol;
-use super::scheduler::{MinRtt, Scheduler};
+use super::scheduler::{Scheduler, scheduler};
 use super::state::{DataEvent, DataState};
 use super::subflow::{Role, Subflow};
 use crate::base::config::{ConnectionConfig, Version};
 use crate::base::error::CloseReason;
 use crate::base::id::{AddressId, ConnectionId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
+use crate::base::path_endpoint::PathEndpoints;
 use crate::base::seq::DataSeq;
-use crate::base::time::Instant;
-use crate::mptcp::info::{ConnectionInfo, ConnectionProtocol, PlainDirections, SubflowInfo};
+use crate::base::time::{Duration, Instant};
+use crate::mptcp::info::ConnectionProtocol;
+use crate::mptcp::path_log::PathRecorder;
+use crate::mptcp::reasons::{FallbackReason, SubflowCloseReason};
 use crate::tcp::tcb::Tcb;
 use crate::wire::mptcp_option::{MpCapable, MptcpOption, Token};
 use crate::wire::packet::FourTuple;
 use fastclose::Fastclose;
-use paths::Unechoed;
+use paths::{Leaving, Permissions, Unechoed};
 use signal_queue::JustSaid;
+use snapshot::Notes;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Something the endpoint must do or tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,10 +98,43 @@ pub enum Effect {
     SubflowEstablished(SubflowId),
     /// A probe that was asked for was answered, or was not.
     SubflowProbed(SubflowId, bool),
-    /// A subflow ended; its addresses are free.
-    SubflowClosed(SubflowId, FourTuple),
+    /// A subflow ended for this reason; its addresses are free.
+    SubflowClosed(SubflowId, FourTuple, SubflowCloseReason),
+    /// A subflow became a backup, or is none any more.
+    SubflowPriority {
+        /// The subflow.
+        subflow: SubflowId,
+        /// It is one now.
+        backup: bool,
+        /// The peer asks us; else we ask the peer.
+        by_peer: bool,
+    },
+    /// The peer's announcement of an address was taken.
+    RemoteAddressAdded {
+        /// The peer's id for it.
+        id: AddressId,
+        /// The address.
+        address: IpAddr,
+        /// The port, if one was named.
+        port: Option<u16>,
+    },
+    /// The peer has withdrawn an address.
+    RemoteAddressRemoved(AddressId),
+    /// The connection has got an address of ours.
+    LocalAddressAdded(AddressId, IpAddr),
+    /// It has lost one.
+    LocalAddressRemoved(AddressId, IpAddr),
+    /// The retransmission timer of a subflow has expired.
+    RetransmissionTimeout {
+        /// The subflow.
+        subflow: SubflowId,
+        /// The next timeout.
+        rto: Duration,
+        /// Consecutive expiries.
+        backoff: u32,
+    },
     /// MPTCP was given up for plain TCP.
-    FellBack,
+    FellBack(FallbackReason),
     /// The connection ended.
     Closed(CloseReason),
     /// The path manager wants a subflow.
@@ -153,6 +195,8 @@ struct Deadlines {
     undelivered: Option<Instant>,
     /// MP_FASTCLOSE has brought no answer.
     fastclose: Option<Instant>,
+    /// An address that is not permitted any more is left, whether other paths are up or not.
+    leave: Option<Instant>,
     /// ADD_ADDR that were not echoed are sent again.
     announce: Option<Instant>,
     /// MP_FAIL that was not answered is sent again, or nobody waits for the answer any more.
@@ -190,6 +234,12 @@ pub struct Connection {
     next_subflow: u32,
     scheduler: Box<dyn Scheduler>,
     path_manager: Box<dyn PathManager>,
+    /// The endpoints of the host.
+    path_endpoints: Arc<PathEndpoints>,
+    /// Which local addresses may be used.
+    permissions: Permissions,
+    /// Local addresses that are not permitted any more, while other paths come up.
+    leaving: Vec<Leaving>,
     addresses: AddressBook,
     /// What came of attempts to open subflows.
     attempts: Attempts,
@@ -219,6 +269,8 @@ pub struct Connection {
     effects: VecDeque<Effect>,
     reader_waits: bool,
     writer_waits: bool,
+    /// The application reads no more: what comes is dropped.
+    read_shut_down: bool,
     /// Times that a subflow could have taken more than the send buffer held.
     send_buffer_limited: u64,
     /// Every subflow is gone, and a new one may revive the connection.
@@ -226,6 +278,7 @@ pub struct Connection {
     fastclose: Fastclose,
     closed: Option<CloseReason>,
     released: bool,
+    notes: Notes,
 }
 
 /// What a new initial subflow needs.
@@ -299,7 +352,10 @@ impl Connection {
             side,
             send: DataSend::new(idsn, config.send_buffer),
             receive,
-            config,
+            notes: Notes {
+                paths: PathRecorder::new(config.path_log),
+                ..Notes::default()
+            },
             protocol,
             token,
             was_mptcp: false,
@@ -309,11 +365,16 @@ impl Connection {
                 tuple,
                 interface,
                 tcb,
+                config.subflow,
                 Role::Initial,
             )],
             next_subflow: 1,
-            scheduler: Box::new(MinRtt),
-            path_manager: Box::new(FullMesh),
+            scheduler: scheduler(config.scheduler),
+            path_manager: path_manager(config.path_manager),
+            path_endpoints: Arc::default(),
+            permissions: Permissions::new(config.allowed_local.as_deref(), tuple.local.ip()),
+            leaving: Vec::new(),
+            config,
             addresses: AddressBook::new(tuple.local.ip(), tuple.remote),
             attempts: Attempts::default(),
             announced_at: None,
@@ -332,6 +393,7 @@ impl Connection {
             effects: VecDeque::new(),
             reader_waits: true,
             writer_waits: false,
+            read_shut_down: false,
             send_buffer_limited: 0,
             is_bereft: false,
             fastclose: Fastclose::None,
@@ -369,43 +431,6 @@ impl Connection {
         self.closed
     }
 
-    /// A snapshot.
-    #[must_use]
-    pub fn info(&self) -> ConnectionInfo {
-        let initial = self.addresses_of_initial();
-        ConnectionInfo {
-            id: self.id,
-            protocol: self.protocol_info(),
-            plain: match (self.protocol.sends_plain(), self.protocol.receives_plain()) {
-                (false, false) => PlainDirections::Neither,
-                (true, false) => PlainDirections::Sending,
-                (false, true) => PlainDirections::Receiving,
-                (true, true) => PlainDirections::Both,
-            },
-            checksum: self
-                .protocol
-                .session()
-                .is_some_and(|session| session.checksum),
-            local: initial.local,
-            remote: initial.remote,
-            bytes_written: self.send.end(),
-            bytes_acked: self.send.una(),
-            bytes_received: self.receive.bytes_received(),
-            bytes_reinjected: self.send.bytes_reinjected(),
-            send_capacity: self.send.capacity(),
-            send_buffer_limited: self.send_buffer_limited,
-            receive_capacity: self.receive.capacity(),
-            unread: self.receive.readable(),
-            closed: self.closed,
-        }
-    }
-
-    /// Snapshots of the subflows, in the order of opening.
-    #[must_use]
-    pub fn subflow_infos(&self) -> Vec<SubflowInfo> {
-        self.subflows.iter().map(Subflow::info).collect()
-    }
-
     /// Addresses of subflows that are not closed.
     pub fn tuples(&self) -> impl Iterator<Item = FourTuple> + '_ {
         self.subflows
@@ -416,18 +441,6 @@ impl Connection {
 
     fn addresses_of_initial(&self) -> FourTuple {
         self.subflows[0].tuple
-    }
-
-    fn protocol_info(&self) -> ConnectionProtocol {
-        match &self.protocol {
-            Protocol::Offered(_) | Protocol::Answered(_) => ConnectionProtocol::Negotiating,
-            Protocol::Mptcp(session) if session.assumed => ConnectionProtocol::Negotiating,
-            Protocol::Mptcp(session) => ConnectionProtocol::Mptcp(session.version),
-            Protocol::FallingBack(falling) if !self.is_plain() => {
-                ConnectionProtocol::Mptcp(falling.session.version)
-            }
-            Protocol::FallingBack(_) | Protocol::Plain => ConnectionProtocol::Tcp,
-        }
     }
 
     /// MPTCP, in both directions and without any sign of its end. What concerns one direction asks
@@ -506,6 +519,7 @@ impl Connection {
 
     /// The application's reader has something new to look at.
     fn wake_reader(&mut self) {
+        self.drop_unwanted();
         if core::mem::take(&mut self.reader_waits) {
             self.effects.push_back(Effect::Readable);
         }

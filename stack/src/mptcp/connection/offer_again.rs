@@ -64,6 +64,8 @@ impl Connection {
             interface,
             tcb,
         } = initial;
-        self.subflows[0] = Subflow::new(SubflowId(0), tuple, interface, tcb, Role::Initial);
+        let options = self.config.subflow;
+        self.subflows[0] =
+            Subflow::new(SubflowId(0), tuple, interface, tcb, options, Role::Initial);
     }
 }

@@ -1,11 +1,17 @@
-//! MP_TCPRST: why a subflow is reset, said by us and by the peer (RFC 8684 §3.6).
+//! Subflows that end with RST, and MP_TCPRST: why, said by us and by the peer (RFC 8684 §3.6).
 //!
 //! Owns the reasons and the paths that the peer has closed with them. Version 0 has no such option:
-//! nothing here is sent or believed there.
+//! no reason is sent or believed there.
 
 use super::Connection;
+use super::health::Moved;
 use crate::base::config::Version;
+use crate::base::error::CloseReason;
+use crate::base::id::SubflowId;
 use crate::base::mptcp_counters::MptcpCounter;
+use crate::base::time::Instant;
+use crate::mptcp::reasons::SubflowCloseReason;
+use crate::tcp::state::TcpState;
 use crate::wire::mptcp_option::{MpTcpRst, MptcpOption, ResetReason};
 use crate::wire::tcp_option::TcpOptions;
 use std::net::SocketAddr;
@@ -14,7 +20,7 @@ use std::net::SocketAddr;
 const MAX_PROHIBITED_PATHS: usize = 64;
 
 /// The option for an RST of ours. T is set for what passes: then the peer may try the path again.
-pub(super) const fn words_for(reason: ResetReason) -> MpTcpRst {
+const fn words_for(reason: ResetReason) -> MpTcpRst {
     let transient = match reason {
         ResetReason::LackOfResources
         | ResetReason::TooMuchOutstandingData
@@ -29,6 +35,50 @@ pub(super) const fn words_for(reason: ResetReason) -> MpTcpRst {
 }
 
 impl Connection {
+    /// Lets a subflow end with RST, and its data go elsewhere.
+    pub(super) fn reset_subflow(&mut self, now: Instant, index: usize, reason: ResetReason) {
+        if self.subflows[index].reset_with.is_some() || self.subflows[index].is_closed() {
+            return;
+        }
+        let cause = if self.closed.is_some() {
+            SubflowCloseReason::ConnectionEnded
+        } else {
+            SubflowCloseReason::ResetByUs(reason)
+        };
+        let subflow = &mut self.subflows[index];
+        subflow.ends_for(cause);
+        if !subflow.link_up || subflow.tcb.state == TcpState::SynSent {
+            // Nobody would hear it, or nobody is there yet.
+            subflow.tcb.close_at_once();
+            self.subflow_closed(now, index);
+            return;
+        }
+        subflow.reset_with = Some(words_for(reason));
+        self.move_data_away(now, index, Moved::All);
+    }
+
+    /// The same for the application. Plain TCP ends with its only subflow. Returns false if there is
+    /// no such subflow that is open.
+    pub fn reset_by_application(
+        &mut self,
+        now: Instant,
+        id: SubflowId,
+        reason: ResetReason,
+    ) -> bool {
+        let Some(index) = self.position(id) else {
+            return false;
+        };
+        if self.subflows[index].is_closed() || self.subflows[index].reset_with.is_some() {
+            return false;
+        }
+        if self.session().is_none() {
+            self.abort(now, CloseReason::Aborted);
+        } else {
+            self.reset_subflow(now, index, reason);
+        }
+        true
+    }
+
     /// Notes why the peer resets a subflow, and what that means for its path.
     pub(super) fn note_reset_reason(&mut self, index: usize, options: &TcpOptions) {
         let words = options.mptcp.iter().find_map(|option| {

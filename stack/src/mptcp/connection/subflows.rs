@@ -9,6 +9,8 @@ use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::fallback::Step;
 use crate::mptcp::path_health::PathEvent;
+use crate::mptcp::protocol::Protocol;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::state::DataEvent;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
@@ -74,7 +76,7 @@ impl Connection {
             let initial = core::mem::take(&mut first);
             let silent = !subflow.ever_established && subflow.reset_reason.is_none();
             let useless = silent || closed > MAX_CLOSED_SUBFLOWS;
-            let forget = !initial && subflow.is_closed() && subflow.forgotten && useless;
+            let forget = !initial && subflow.is_closed() && subflow.closed.is_some() && useless;
             closed -= usize::from(forget);
             !forget
         });
@@ -95,9 +97,20 @@ impl Connection {
             self.count(MptcpCounter::MpFailRx);
         }
         self.note_reset_reason(index, options);
-        let subflow = &mut self.subflows[index];
+        let subflow = &self.subflows[index];
         let refused = !subflow.tcb.state.is_synchronized();
         let joining = matches!(subflow.role, Role::Joining { .. });
+        let proving = matches!(subflow.role, Role::PreEstablished { .. });
+        let words = subflow.reset_reason;
+        let cause = if self.closed.is_some() || self.closes_fast(&options.mptcp) {
+            SubflowCloseReason::ConnectionEnded
+        } else if subflow.tcb.state == TcpState::SynSent || proving {
+            SubflowCloseReason::Refused(words)
+        } else {
+            SubflowCloseReason::ResetByPeer(words)
+        };
+        let subflow = &mut self.subflows[index];
+        subflow.ends_for(cause);
         // Whatever it says: an RST is not answered.
         subflow.tcb.close_at_once();
         let alone = self.subflows.iter().all(Subflow::is_closed);
@@ -119,19 +132,34 @@ impl Connection {
         self.subflow_closed(now, index);
     }
 
+    /// Why a subflow that is closed has ended: the first cause that was noted, or else its FINs.
+    fn reason_of_end(&self, index: usize) -> SubflowCloseReason {
+        let subflow = &self.subflows[index];
+        match subflow.cause {
+            Some(cause) => cause,
+            None if self.closed.is_some() || matches!(self.protocol, Protocol::Plain) => {
+                SubflowCloseReason::ConnectionEnded
+            }
+            None if subflow.tcb.peer_closed_first => SubflowCloseReason::ClosedByPeer,
+            None => SubflowCloseReason::ClosedByUs,
+        }
+    }
+
     /// A subflow has reached CLOSED, for whatever reason.
     pub(super) fn subflow_closed(&mut self, now: Instant, index: usize) {
-        let subflow = &mut self.subflows[index];
-        if subflow.forgotten {
+        if self.subflows[index].closed.is_some() {
             return;
         }
-        subflow.forgotten = true;
+        let reason = self.reason_of_end(index);
+        let subflow = &mut self.subflows[index];
+        subflow.closed = Some(reason);
         // What it held may come again on another subflow.
         self.step(Step::ForgetFailure);
         let subflow = &mut self.subflows[index];
         let (id, tuple) = (subflow.id, subflow.tuple);
         self.prune_wanted = true;
-        self.effects.push_back(Effect::SubflowClosed(id, tuple));
+        self.effects
+            .push_back(Effect::SubflowClosed(id, tuple, reason));
         self.move_data_away(now, index, Moved::All);
         let subflow = &mut self.subflows[index];
         subflow.sent.clear();
@@ -192,7 +220,8 @@ impl Connection {
     }
 
     /// Closes one subflow in order.
-    pub(super) fn close_one_subflow(&mut self, index: usize) {
+    pub(super) fn close_one_subflow(&mut self, index: usize, cause: SubflowCloseReason) {
+        self.subflows[index].ends_for(cause);
         self.subflows[index].tcb.close();
     }
 
@@ -201,7 +230,9 @@ impl Connection {
     pub(super) fn close_all_subflows(&mut self, now: Instant) {
         for index in 0..self.subflows.len() {
             match self.subflows[index].role {
-                Role::Initial | Role::Joined => self.close_one_subflow(index),
+                Role::Initial | Role::Joined => {
+                    self.close_one_subflow(index, SubflowCloseReason::ConnectionEnded);
+                }
                 Role::Joining { .. } | Role::PreEstablished { .. } | Role::Answering { .. } => {
                     if self.receive.is_finished() {
                         self.reset_subflow(now, index, ResetReason::Unspecified);
@@ -220,6 +251,7 @@ impl Connection {
         up: bool,
     ) {
         for &address in addresses {
+            let up = up && self.permits(address);
             self.addresses.set_local_up(address, up);
         }
         self.update_paths_soon(now);

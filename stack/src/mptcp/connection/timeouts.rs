@@ -3,12 +3,13 @@
 use super::closing::take_due;
 use super::join::MAX_JOIN_TRIES;
 use super::subflows::REVIVAL_TRIES;
-use super::{Connection, DataRecovery};
+use super::{Connection, DataRecovery, Effect};
 use crate::base::error::CloseReason;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::path_health::PathEvent;
+use crate::mptcp::reasons::{FallbackReason, SubflowCloseReason};
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::expiry::Expired;
 use crate::tcp::state::TcpState;
@@ -36,6 +37,7 @@ impl Connection {
             deadlines.probe,
             deadlines.override_small,
             deadlines.paths,
+            deadlines.leave,
             deadlines.announce,
             deadlines.fail,
             deadlines.unmapped,
@@ -86,6 +88,9 @@ impl Connection {
         if take_due(&mut self.deadlines.paths, now) {
             self.update_paths(now);
         }
+        if take_due(&mut self.deadlines.leave, now) {
+            self.leave_when_ready(now);
+        }
         self.retry_crossed(now);
         if take_due(&mut self.deadlines.announce, now) {
             self.announce_again(now);
@@ -104,7 +109,15 @@ impl Connection {
     fn handle_subflow_timeout(&mut self, now: Instant, index: usize) {
         match self.subflows[index].tcb.handle_timeout(now) {
             Expired::Nothing => {}
-            Expired::Timeout => self.subflow_retransmits(now, index),
+            Expired::Timeout => {
+                let subflow = &self.subflows[index];
+                self.effects.push_back(Effect::RetransmissionTimeout {
+                    subflow: subflow.id,
+                    rto: subflow.tcb.rtt.rto(),
+                    backoff: subflow.tcb.rtt.backoffs(),
+                });
+                self.subflow_retransmits(now, index);
+            }
             Expired::GivenUp => self.give_up_subflow(now, index),
             Expired::TimeWaitOver => self.subflow_closed(now, index),
         }
@@ -148,7 +161,18 @@ impl Connection {
 
     /// A subflow is over without a word to the peer, and so is a connection that has no other.
     pub(super) fn give_up_subflow_for(&mut self, now: Instant, index: usize, reason: CloseReason) {
-        self.subflows[index].tcb.close_at_once();
+        let subflow = &mut self.subflows[index];
+        subflow.ends_for(match reason {
+            CloseReason::Unreachable(error) => SubflowCloseReason::Unreachable(error),
+            CloseReason::Finished
+            | CloseReason::Aborted
+            | CloseReason::ResetByPeer
+            | CloseReason::Refused
+            | CloseReason::TimedOut
+            | CloseReason::AllPathsLost
+            | CloseReason::ProtocolViolation => subflow.end_in_silence(),
+        });
+        subflow.tcb.close_at_once();
         if self.session().is_none() {
             self.end(now, reason);
         }
@@ -163,7 +187,7 @@ impl Connection {
         }
         if self.protocol.receives_plain() && self.may_fall_back(0) {
             // The peer has stopped mapping, and acknowledging too, as it seems.
-            self.stop_mapping(now);
+            self.stop_mapping(now, FallbackReason::AcknowledgedWithoutOptions);
             return;
         }
         let waited = self

@@ -154,6 +154,12 @@ impl ReceivedMappings {
         self.mappings.len()
     }
 
+    /// The first mapping whose bytes have not all come.
+    #[must_use]
+    pub fn current(&self) -> Option<&NewMapping> {
+        self.mappings.front()
+    }
+
     /// No mapping ahead of a gap can be kept any more.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -2,7 +2,7 @@
 //! longer or shorter than the MTU, and what is parsed is what was meant (protocol reference 1.7).
 
 use super::*;
-use crate::base::config::Version;
+use crate::base::config::{SynOptions, Version, WindowScale};
 use crate::base::id::AddressId;
 use crate::mptcp::key::HostKey;
 use crate::tcp::receive::{Verdict, receive};
@@ -192,6 +192,24 @@ fn syn_acks() {
             assert_eq!(read.sack_permitted, sack);
             assert_eq!(read.timestamps.map(|t| t.echo), timestamps.then_some(7));
         }
+    }
+}
+
+/// What the settings turn off is in no SYN and in no answer to one.
+#[test]
+fn options_that_are_off_are_not_offered() {
+    let mut config = config();
+    config.syn_options = SynOptions {
+        timestamps: false,
+        sack: false,
+        window_scale: WindowScale::Off,
+    };
+    let offer = Tcb::connect(NOW, config);
+    let answer = Tcb::accept(NOW, config, &syn(true, true, true));
+    for (tcb, is_answer) in [(offer, false), (answer, true)] {
+        let read = parsed(&of_syn(&tcb, NOW, is_answer, None));
+        assert_eq!((read.mss, read.window_scale), (Some(1460), None));
+        assert!(!read.sack_permitted && read.timestamps.is_none());
     }
 }
 

@@ -82,16 +82,32 @@ impl AddressBook {
     /// A port has an id of its own. Hosts tell addresses from each other by the id alone, so that
     /// of the address goes on meaning the address.
     pub fn add(&mut self, address: IpAddr, port: Option<u16>) -> Option<AddressId> {
+        self.add_as(address, port, None)
+    }
+
+    /// The same, with an id that it should have if it is not known and that id is free.
+    pub fn add_as(
+        &mut self,
+        address: IpAddr,
+        port: Option<u16>,
+        wanted: Option<AddressId>,
+    ) -> Option<AddressId> {
         if let Some(known) = self.find_mut(address, port) {
             known.up = true;
             return Some(known.id);
         }
         // RFC 6824 §3.4: unique within the connection. They are given out in turn, so that one that
         // was withdrawn means nothing for as long as possible.
-        let free = (0..=u8::MAX)
-            .map(|step| self.next_local_id.wrapping_add(step))
-            .find(|&id| id != 0 && self.local.iter().all(|known| known.id.0 != id))?;
-        self.next_local_id = free.wrapping_add(1);
+        let is_free = |&id: &u8| id != 0 && self.local.iter().all(|known| known.id.0 != id);
+        let wanted = wanted.map(|id| id.0).filter(is_free);
+        let free = wanted.or_else(|| {
+            (0..=u8::MAX)
+                .map(|step| self.next_local_id.wrapping_add(step))
+                .find(is_free)
+        })?;
+        if wanted.is_none() {
+            self.next_local_id = free.wrapping_add(1);
+        }
         let id = AddressId(free);
         self.local.push(LocalAddress {
             id,
@@ -106,9 +122,15 @@ impl AddressBook {
     /// The peer was told to join this address at this very port.
     #[must_use]
     pub fn is_announced(&self, end: SocketAddr) -> bool {
-        self.local.iter().any(|known| {
-            known.announced && known.address == end.ip() && known.port == Some(end.port())
-        })
+        self.is_told(end.ip(), Some(end.port()))
+    }
+
+    /// The peer was told of this address, or of this port of it.
+    #[must_use]
+    pub fn is_told(&self, address: IpAddr, port: Option<u16>) -> bool {
+        self.local
+            .iter()
+            .any(|known| known.announced && known.address == address && known.port == port)
     }
 
     /// Our id for the local end of a subflow: that of its port, if it was announced, or that of the
@@ -138,6 +160,13 @@ impl AddressBook {
         let removed = self.local.iter().copied().filter(&matches).collect();
         self.local.retain(|known| !matches(known));
         removed
+    }
+
+    /// It is known, and its interface is up.
+    #[must_use]
+    pub fn is_up(&self, address: IpAddr) -> bool {
+        self.local_addresses()
+            .any(|known| known.address == address && known.up)
     }
 
     /// Our id for an address.

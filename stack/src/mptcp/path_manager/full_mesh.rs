@@ -19,7 +19,10 @@ impl PathManager for FullMesh {
             let unknown = view.addresses.local_addresses();
             return unknown
                 .filter(|local| !local.announced && local.up)
-                .map(|local| PathAction::Announce(local.address))
+                .map(|local| PathAction::Announce {
+                    address: local.address,
+                    port: None,
+                })
                 .collect();
         }
         let pairs = view.addresses.local_addresses().count() * view.addresses.remote().len();
@@ -35,11 +38,13 @@ impl PathManager for FullMesh {
                 remote: remote.address,
                 remote_id: remote.id,
                 opened_by_peer: false,
+                joining: true,
             });
             actions.push(PathAction::Open {
                 local,
                 remote: remote.address,
                 remote_id: remote.id,
+                backup: false,
             });
         }
         actions
@@ -81,15 +86,7 @@ fn is_wanted(
     local: IpAddr,
     remote: &RemoteAddress,
 ) -> bool {
-    // RFC 8684 §3.1, flag C: that address and port, under whatever id it is announced.
-    let denied = view.deny_join_initial && remote.address == view.addresses.initial_remote();
-    let prohibited = view.prohibited.contains(&(local, remote.address));
-    !denied
-        && !prohibited
-        && !remote.failed
-        && local.is_ipv4() == remote.address.is_ipv4()
-        && !used.iter().any(|path| path.is_between(local, remote))
-        && view.attempts.allows(view.now, local, remote.address)
+    !used.iter().any(|path| path.is_between(local, remote)) && view.may_try(local, remote)
 }
 
 #[cfg(test)]
@@ -97,6 +94,7 @@ mod tests {
     use super::super::{AddressBook, Attempts};
     use super::*;
     use crate::base::id::AddressId;
+    use crate::base::path_endpoint::PathEndpoints;
     use crate::base::time::Instant;
     use std::net::SocketAddr;
 
@@ -113,6 +111,7 @@ mod tests {
         remote: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 0)), 80),
         remote_id: AddressId::INITIAL,
         opened_by_peer: false,
+        joining: false,
     };
 
     struct Case {
@@ -155,13 +154,17 @@ mod tests {
                 prohibited: &self.prohibited,
                 max_subflows: self.max_subflows,
                 more_may_come: self.more_may_come,
+                initial_local: local(0),
+                endpoints: &PathEndpoints::default(),
+                may_open: true,
+                awaiting_echo: false,
             })
         }
 
         fn opened(&self) -> Vec<(IpAddr, SocketAddr)> {
             let open = |action| match action {
                 PathAction::Open { local, remote, .. } => (local, remote),
-                PathAction::Announce(address) => panic!("{address} announced"),
+                PathAction::Announce { address, .. } => panic!("{address} announced"),
             };
             self.actions().into_iter().map(open).collect()
         }
@@ -175,6 +178,7 @@ mod tests {
             local: local(1),
             remote: remote(1),
             remote_id: AddressId(5),
+            backup: false,
         };
         assert_eq!(case.actions().as_slice(), [open]);
     }
@@ -188,7 +192,11 @@ mod tests {
     fn the_listening_side_announces() {
         let mut case = Case::new();
         case.initiator = false;
-        assert_eq!(case.actions().as_slice(), [PathAction::Announce(local(1))]);
+        let announce = PathAction::Announce {
+            address: local(1),
+            port: None,
+        };
+        assert_eq!(case.actions().as_slice(), [announce]);
     }
 
     #[test]
@@ -213,6 +221,7 @@ mod tests {
             remote: SocketAddr::from(([192, 0, 2, 1], 3333)),
             remote_id: AddressId(5),
             opened_by_peer: true,
+            joining: false,
         });
         assert!(!case.opened().contains(&(local(0), remote(1))));
         assert!(case.opened().contains(&(local(1), remote(1))));

@@ -1,10 +1,13 @@
 //! Which subflow carries the next bytes, behind a trait.
 
 mod min_rtt;
+mod round_robin;
 
 pub use min_rtt::MinRtt;
+pub use round_robin::RoundRobin;
 
 use crate::base::id::SubflowId;
+use crate::base::policy::SchedulerKind;
 use crate::base::time::Duration;
 use core::fmt;
 
@@ -25,4 +28,19 @@ pub struct Candidate {
 pub trait Scheduler: fmt::Debug + Send {
     /// The subflow for the next segment; `None` waits for a better one.
     fn pick(&mut self, candidates: &[Candidate]) -> Option<SubflowId>;
+
+    /// Segments that the subflow may take before the next is chosen; `None` is as many as it has
+    /// room for.
+    fn quota(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// A scheduler of this kind.
+#[must_use]
+pub fn scheduler(kind: SchedulerKind) -> Box<dyn Scheduler> {
+    match kind {
+        SchedulerKind::LowestRtt => Box::new(MinRtt),
+        SchedulerKind::RoundRobin => Box::new(RoundRobin::default()),
+    }
 }

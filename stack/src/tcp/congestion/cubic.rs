@@ -123,8 +123,12 @@ impl Cubic {
     /// Starts with the initial window of RFC 6928.
     #[must_use]
     pub fn new(mss: usize) -> Self {
+        Self::with_window(Window::new(mss))
+    }
+
+    pub(super) fn with_window(window: Window) -> Self {
         Self {
-            window: Window::new(mss),
+            window,
             history: History::default(),
             before: None,
         }

@@ -18,6 +18,8 @@ mod tests;
 pub use cubic::Cubic;
 pub use reno::NewReno;
 
+use window::Window;
+
 use crate::base::config::CongestionAlgorithm;
 use crate::base::time::{Duration, Instant};
 use core::fmt;
@@ -83,6 +85,21 @@ pub fn controller(algorithm: CongestionAlgorithm, mss: usize) -> Box<dyn Congest
     match algorithm {
         CongestionAlgorithm::NewReno => Box::new(NewReno::new(mss)),
         CongestionAlgorithm::Cubic => Box::new(Cubic::new(mss)),
+    }
+}
+
+/// A controller that goes on from the window of another one. What it has yet to learn of the path,
+/// as W_max of CUBIC, it learns as after an idle time.
+#[must_use]
+pub fn successor(
+    algorithm: CongestionAlgorithm,
+    mss: usize,
+    old: &dyn CongestionController,
+) -> Box<dyn CongestionController> {
+    let window = Window::resumed(mss, old.cwnd(), old.ssthresh());
+    match algorithm {
+        CongestionAlgorithm::NewReno => Box::new(NewReno::with_window(window)),
+        CongestionAlgorithm::Cubic => Box::new(Cubic::with_window(window)),
     }
 }
 

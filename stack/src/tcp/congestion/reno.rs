@@ -19,8 +19,12 @@ impl NewReno {
     /// Starts with the initial window of RFC 6928.
     #[must_use]
     pub fn new(mss: usize) -> Self {
+        Self::with_window(Window::new(mss))
+    }
+
+    pub(super) fn with_window(window: Window) -> Self {
         Self {
-            window: Window::new(mss),
+            window,
             credit: 0,
             before: None,
         }

@@ -63,6 +63,13 @@ impl Window {
         }
     }
 
+    /// A window that was found by another algorithm.
+    pub(super) fn resumed(mss: usize, cwnd: usize, ssthresh: usize) -> Self {
+        let mut window = Self::new(mss);
+        window.restore(Sizes { cwnd, ssthresh });
+        window
+    }
+
     pub(super) fn mss(&self) -> usize {
         self.mss
     }

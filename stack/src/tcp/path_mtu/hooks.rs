@@ -138,6 +138,16 @@ impl Tcb {
         self.cut_segments_again(now);
     }
 
+    /// Caps the payload of segments from now on, or no longer. What is on its way stays as it is,
+    /// and is cut if it has to be sent again.
+    pub fn set_mss_clamp(&mut self, now: Instant, clamp: Option<u16>) {
+        self.config.mss_clamp = clamp;
+        if self.state.is_synchronized() {
+            self.path_mtu.clamp(now, clamp);
+            self.take_over_mss();
+        }
+    }
+
     fn take_over_mss(&mut self) {
         self.mss = self.path_mtu.mss();
         self.congestion.set_mss(self.mss);

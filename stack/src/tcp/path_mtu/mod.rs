@@ -23,6 +23,11 @@ use crate::base::num::saturating_u16;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 
+/// No MSS is taken smaller than this: options alone may fill 40 bytes of it.
+pub(super) const MIN_MSS: u16 = 88;
+/// IP and TCP headers without options (RFC 9293 §3.7.1).
+const HEADERS_V4: u16 = 40;
+const HEADERS_V6: u16 = 60;
 /// No router is believed that says less. RFC 791 §3.1 allows links of 68 bytes, but none of less
 /// than 552 is left, and small segments are an attack (RFC 5927 §7.1).
 const MIN_MTU_V4: u16 = 552;
@@ -87,8 +92,10 @@ pub struct PathMtu {
     options_len: u16,
     floor: u16,
     safe: u16,
-    /// More than this is never sent: our interface and the peer's MSS.
+    /// More than this is never sent: our interface and the peer's MSS, and a clamp of ours.
     limit: u16,
+    /// The same without the clamp.
+    unclamped: u16,
     /// Packets are made this long.
     current: u16,
     /// The longest that was ever acknowledged since `current` was last lowered, and no longer than
@@ -105,23 +112,49 @@ impl PathMtu {
     #[must_use]
     pub fn new(ipv6: bool, mss: usize) -> Self {
         // RFC 9293 §3.7.1: the fixed headers.
-        let (headers, floor, safe) = if ipv6 {
-            (60, MIN_MTU_V6, MIN_MTU_V6)
-        } else {
-            (40, MIN_MTU_V4, SAFE_MTU_V4)
-        };
+        let headers = if ipv6 { HEADERS_V6 } else { HEADERS_V4 };
         let limit = saturating_u16(mss).saturating_add(headers);
+        let (floor, safe) = bounds(headers);
         Self {
             headers,
             options_len: 0,
             floor: limit.min(floor),
             safe: limit.min(safe),
             limit,
+            unclamped: limit,
             current: limit,
             acked: 0,
             search: Search::Over(None),
             pending: None,
             timeouts: 0,
+        }
+    }
+
+    /// Sends no more payload than this in a segment from now on, or as much as the path takes again.
+    /// What is larger than before has to be found out: the path may have been found smaller, too.
+    pub(in crate::tcp) fn clamp(&mut self, now: Instant, mss: Option<u16>) {
+        let before = self.limit;
+        let most = mss.map_or(u16::MAX, |mss| {
+            mss.max(MIN_MSS).saturating_add(self.headers)
+        });
+        self.limit = self.unclamped.min(most);
+        let (floor, safe) = bounds(self.headers);
+        self.floor = floor.min(self.limit);
+        self.safe = safe.min(self.limit);
+        if self.limit < self.current {
+            self.set(self.limit);
+            self.search = Search::Over(None);
+        } else if self.limit > before {
+            self.search = Search::Wanted(Trial {
+                size: self.limit,
+                ceiling: self.limit.saturating_add(1),
+                failures: 0,
+                not_before: now,
+            });
+        } else if self.limit < before {
+            // What was to be tried may be too long by now.
+            let more = self.current < self.limit;
+            self.search = Search::Over(more.then(|| now + RAISE_INTERVAL));
         }
     }
 
@@ -299,6 +332,15 @@ impl PathMtu {
                 not_before,
             })
         };
+    }
+}
+
+/// The smallest size that a router is believed, and a safe one, by the length of the headers.
+const fn bounds(headers: u16) -> (u16, u16) {
+    if headers == HEADERS_V6 {
+        (MIN_MTU_V6, MIN_MTU_V6)
+    } else {
+        (MIN_MTU_V4, SAFE_MTU_V4)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::buffer::assembler::compact;
 use crate::tcp::state::{TcpEvent, TcpState};
-use crate::tcp::tcb::Tcb;
+use crate::tcp::tcb::{Fin, Tcb};
 use crate::wire::packet::Segment;
 use bytes::{Buf as _, Bytes};
 
@@ -95,6 +95,7 @@ fn store_out_of_order(tcb: &mut Tcb, offset: u64, payload: Bytes) {
     if let Some(again) = tcb.sack_report.insert(offset..end) {
         tcb.report_duplicate(tcb.receive_seq(again.start), tcb.receive_seq(again.end));
     }
+    tcb.traffic.out_of_order += 1;
     tcb.assembler.insert(offset, compact(payload));
     tcb.ack.require_bare();
 }
@@ -117,6 +118,7 @@ fn check_fin(tcb: &mut Tcb, now: Instant, fin: Option<SeqNum>, arrival: &mut Arr
     if tcb.peer_fin == Some(tcb.assembler.next_offset()) {
         tcb.rcv_nxt += 1;
         arrival.fin = true;
+        tcb.peer_closed_first = tcb.fin != Fin::Sent;
         tcb.transition(TcpEvent::ReceiveFin);
         tcb.ack.require_now();
         if tcb.state == TcpState::TimeWait {

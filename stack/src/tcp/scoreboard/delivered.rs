@@ -23,6 +23,8 @@ pub struct AckContext {
 pub struct Delivered {
     /// Sequence space newly known to have arrived, cumulatively or selectively.
     pub bytes: usize,
+    /// The same in segments, as the network saw them.
+    pub segments: u64,
     /// Round-trip time of the latest segment among it that was sent only once.
     pub rtt: Option<Duration>,
     /// Payload of the largest segment among it, as the network saw it.
@@ -44,6 +46,7 @@ impl Delivered {
     /// Adds the first `len` bytes of a segment.
     pub(super) fn count(&mut self, context: &AckContext, segment: &SentSegment, len: u32) {
         self.bytes += len as usize;
+        self.segments += u64::from(len.div_ceil(segment.slice.max(1)));
         if segment.content == Content::Data {
             self.largest = self.largest.max(len.min(segment.slice) as usize);
         }

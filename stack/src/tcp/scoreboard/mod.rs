@@ -12,7 +12,9 @@
 //! | `segment` | one entry |
 //! | `transmissions` | the order in which they were sent |
 //! | `delivered` | what one acknowledgment told |
+//! | `census` | how many segments are in which state |
 
+mod census;
 mod delivered;
 mod lost;
 mod segment;
@@ -21,6 +23,7 @@ mod selective;
 mod tests;
 mod transmissions;
 
+pub use census::Census;
 pub use delivered::{AckContext, Delivered};
 pub use lost::Judgment;
 pub use segment::{ByteFate, Content, SentSegment, Transmission};

@@ -7,11 +7,13 @@
 //! | `options` | timestamps, PAWS, window scale |
 //! | `sack` | SACK and DSACK of what we receive |
 //! | `states` | open and close in all orders |
+//! | `statistics` | what it tells of itself |
 
 mod matrix;
 mod options;
 mod sack;
 mod states;
+mod statistics;
 
 use super::expiry::Expired;
 use super::receive::{Arrival, Verdict, receive};

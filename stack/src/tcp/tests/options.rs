@@ -1,6 +1,7 @@
 //! Timestamps (RFC 7323 §3 to §5) and window scale (RFC 7323 §2), at their edges.
 
 use super::*;
+use crate::base::config::{SynOptions, WindowScale};
 use proptest::prelude::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -71,6 +72,26 @@ fn our_clock_may_wrap() {
     // 2³² milliseconds, seven weeks, later it says the same.
     let round = Duration::from_millis(1 << 32);
     assert_eq!(tcb.timestamp(NOW + round), tcb.timestamp(NOW));
+}
+
+/// RFC 7323 §2.2, §3.2: what our SYN did not offer is not in force, whatever the answer says.
+#[test]
+fn what_is_not_offered_is_not_negotiated() {
+    let mut config = config();
+    config.syn_options = SynOptions {
+        timestamps: false,
+        sack: false,
+        window_scale: WindowScale::Off,
+    };
+    let mut tcb = Tcb::connect(NOW, config);
+    assert!(tcb.timestamps(NOW, true).is_none());
+    let mut answer = stamped(segment(IRS, Some(ISS + 1), b""), 9);
+    answer.flags.syn = true;
+    answer.options.sack_permitted = true;
+    answer.options.window_scale = Some(7);
+    assert!(take(&mut tcb, answer).established);
+    assert!(!tcb.negotiated.timestamps && !tcb.negotiated.sack && !tcb.peer_scales);
+    assert_eq!((tcb.negotiated.snd_scale, tcb.negotiated.rcv_scale), (0, 0));
 }
 
 /// RFC 7323 §5.5: after 24 days of silence the clock may have turned half around.

@@ -36,6 +36,8 @@ fn router(ipv6: bool) -> IpAddr {
 /// A segment of ours with `len` bytes of payload.
 fn segment(tuple: FourTuple, seq: u32, len: usize) -> Vec<u8> {
     let header = SegmentHeader {
+        traffic_class: 0,
+        hop_limit: 64,
         ecn_capable: false,
         tuple,
         seq: SeqNum(seq),

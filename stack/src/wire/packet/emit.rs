@@ -15,11 +15,16 @@ use smoltcp::wire::{
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// RFC 1122 §3.2.1.7 and the assigned-numbers default of 64; IPv6 hosts use the same.
-const HOP_LIMIT: u8 = 64;
-
-/// The codepoint ECT(0) (RFC 3168 §5).
+/// The codepoint ECT(0) (RFC 3168 §5), in the two bits that ECN has of the traffic class.
 const ECT_0: u8 = 0b10;
+const ECN_BITS: u8 = 0b11;
+
+/// What both IP versions have under different names.
+#[derive(Clone, Copy)]
+struct IpFields {
+    traffic_class: u8,
+    hop_limit: u8,
+}
 
 /// Builds a packet around a payload.
 ///
@@ -40,14 +45,16 @@ pub fn emit(
     let tcp_len = tcp_header_len + payload.iter().map(Bytes::len).sum::<usize>();
 
     let ecn = if header.ecn_capable { ECT_0 } else { 0 };
+    let ip = IpFields {
+        traffic_class: header.traffic_class & !ECN_BITS | ecn,
+        hop_limit: header.hop_limit,
+    };
     let mut bytes = [0; MAX_HEADER_LEN];
     let (ip_header_len, addresses) = match (header.tuple.local.ip(), header.tuple.remote.ip()) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            put_ipv4(&mut bytes, source, destination, tcp_len, ecn)
+            put_ipv4(&mut bytes, source, destination, tcp_len, ip)
         }
-        (source, destination) => {
-            put_ipv6(&mut bytes, ipv6(source), ipv6(destination), tcp_len, ecn)
-        }
+        (source, destination) => put_ipv6(&mut bytes, ipv6(source), ipv6(destination), tcp_len, ip),
     };
     let header_len = ip_header_len + tcp_header_len;
     let pseudo_header = pseudo_header_sum(&bytes[addresses], tcp_len);
@@ -76,6 +83,7 @@ pub fn emit(
         payload,
         segment_size,
         checksum,
+        tag: 0,
     }
 }
 
@@ -94,7 +102,7 @@ fn put_ipv4(
     source: Ipv4Addr,
     destination: Ipv4Addr,
     tcp_len: usize,
-    ecn: u8,
+    fields: IpFields,
 ) -> (usize, Range<usize>) {
     let header = &mut bytes[..IPV4_HEADER_LEN];
     let mut ip = Ipv4Packet::new_unchecked(&mut *header);
@@ -102,10 +110,11 @@ fn put_ipv4(
     #[expect(clippy::cast_possible_truncation, reason = "20")]
     ip.set_header_len(IPV4_HEADER_LEN as u8);
     ip.set_total_len(u16::try_from(IPV4_HEADER_LEN + tcp_len).unwrap_or(u16::MAX));
-    ip.set_ecn(ecn);
+    ip.set_dscp(fields.traffic_class >> 2);
+    ip.set_ecn(fields.traffic_class & ECN_BITS);
     // RFC 6864 §4.1: the identification of a packet that is never fragmented says nothing.
     ip.set_dont_frag(true);
-    ip.set_hop_limit(HOP_LIMIT);
+    ip.set_hop_limit(fields.hop_limit);
     ip.set_next_header(IpProtocol::Tcp);
     ip.set_src_addr(source);
     ip.set_dst_addr(destination);
@@ -121,14 +130,14 @@ fn put_ipv6(
     source: Ipv6Addr,
     destination: Ipv6Addr,
     tcp_len: usize,
-    ecn: u8,
+    fields: IpFields,
 ) -> (usize, Range<usize>) {
     let mut ip = Ipv6Packet::new_unchecked(&mut bytes[..IPV6_HEADER_LEN]);
     ip.set_version(6);
-    ip.set_traffic_class(ecn);
+    ip.set_traffic_class(fields.traffic_class);
     ip.set_payload_len(u16::try_from(tcp_len).unwrap_or(u16::MAX));
     ip.set_next_header(IpProtocol::Tcp);
-    ip.set_hop_limit(HOP_LIMIT);
+    ip.set_hop_limit(fields.hop_limit);
     ip.set_src_addr(source);
     ip.set_dst_addr(destination);
     (IPV6_HEADER_LEN, 8..40)

@@ -72,6 +72,9 @@ pub struct Transmit {
     pub segment_size: Option<u16>,
     /// Whether the TCP checksum is final.
     pub checksum: TransmitChecksum,
+    /// What the application marks the packets of a subflow with (`SubflowOptions::tag`): for the
+    /// device, and never on the wire. 0 if there is no mark.
+    pub tag: u32,
 }
 
 #[expect(
@@ -173,6 +176,7 @@ impl fmt::Debug for Transmit {
             .field("payload_len", &self.payload_len())
             .field("segment_size", &self.segment_size)
             .field("checksum", &self.checksum)
+            .field("tag", &self.tag)
             .finish()
     }
 }
@@ -313,6 +317,11 @@ pub struct SegmentHeader<'a> {
     pub ack: Option<SeqNum>,
     /// Control bits.
     pub flags: Flags,
+    /// The TOS field of IPv4 or traffic class of IPv6 (RFC 2474 §3); the two bits of ECN come
+    /// from `ecn_capable`.
+    pub traffic_class: u8,
+    /// The time to live of IPv4 or hop limit of IPv6.
+    pub hop_limit: u8,
     /// Mark the packet as ECN-capable, ECT(0) (RFC 3168 §5).
     pub ecn_capable: bool,
     /// The window field, already scaled.
@@ -329,6 +338,8 @@ impl fmt::Debug for SegmentHeader<'_> {
             .field("seq", &self.seq)
             .field("ack", &self.ack)
             .field("flags", &self.flags)
+            .field("traffic_class", &self.traffic_class)
+            .field("hop_limit", &self.hop_limit)
             .field("ecn_capable", &self.ecn_capable)
             .field("window", &self.window)
             .field("options", &TcpOptions::parse(self.options))

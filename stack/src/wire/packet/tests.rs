@@ -69,6 +69,8 @@ fn whole_packets_of_the_reference() {
         assert!(segment.options.dss.is_some() || segment.options.mptcp.len() == 1);
 
         let header = SegmentHeader {
+            traffic_class: 0,
+            hop_limit: 64,
             ecn_capable: false,
             tuple: sent,
             seq: SeqNum(seq),
@@ -97,6 +99,8 @@ fn whole_packets_of_the_reference() {
 
 fn header<'a>(local: &str, remote: &str, options: &'a [u8]) -> SegmentHeader<'a> {
     SegmentHeader {
+        traffic_class: 0,
+        hop_limit: 64,
         ecn_capable: false,
         tuple: tuple(local, remote),
         seq: SeqNum(0xfedc_ba98),
@@ -362,7 +366,7 @@ fn debug_shows_no_key_and_no_payload() {
         "Transmit { interface: InterfaceId(3), source: 10.0.0.1:40000, destination: 10.0.0.2:2, \
          seq: 4275878552, ack: Some(19088743), flags: Flags { fin: false, syn: false, rst: false, \
          psh: false, ece: false, cwr: false }, window: 43981, options_len: 12, payload_len: 6, \
-         segment_size: None, checksum: Complete }"
+         segment_size: None, checksum: Complete, tag: 0 }"
     );
 }
 
@@ -397,6 +401,8 @@ proptest! {
         }
         let flags = Flags { fin, syn, rst, psh, ece, cwr };
         let header = SegmentHeader {
+            traffic_class: 0,
+            hop_limit: 64,
             ecn_capable: false,
             tuple,
             seq: SeqNum(seq),

@@ -7,11 +7,13 @@
 //! | `withdrawn` | REMOVE_ADDR both ways |
 //! | `priority` | MP_PRIO both ways, backups |
 //! | `signals` | acknowledgments that are there for their options |
+//! | `told` | what the application is told |
 
 mod announced;
 mod priority;
 mod received;
 mod signals;
+mod told;
 mod withdrawn;
 
 use crate::peer::options::{add_addr_v0, add_addr_v1};

@@ -228,7 +228,7 @@ fn a_probe_does_not_stand_in_for_an_acknowledgment() {
     for version in VERSIONS {
         let mut setup = Setup::client(version);
         setup.config.delayed_ack = Duration::from_millis(400);
-        setup.config.keepalive = Some(Keepalive {
+        setup.config.subflow.keepalive = Some(Keepalive {
             idle: Duration::from_millis(100),
             interval: Duration::from_millis(100),
             probes: 100,

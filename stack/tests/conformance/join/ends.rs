@@ -77,7 +77,7 @@ fn an_address_without_an_id_joins_nothing() {
         let refused = scene
             .endpoint
             .open_subflow(now, connection, local, remote, false);
-        assert_eq!(refused, Err(SubflowError::NotMultipath));
+        assert_eq!(refused, Err(SubflowError::LimitReached));
         assert_eq!(count(&scene, "MPJoinSynTxCreatSkErr"), 1);
         let to = SocketAddr::new(local, scene.setup.port);
         scene.join_syn(scene.join_source(2), to, 2, false);

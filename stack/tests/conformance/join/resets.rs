@@ -6,7 +6,7 @@ use crate::peer::{Scene, Setup, Version, all_setups};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use umptcp_stack::tcp::state::TcpState;
-use umptcp_stack::{Event, MpTcpRst, ResetReason, SubflowInfo};
+use umptcp_stack::{Event, MpTcpRst, ResetReason, SubflowCloseReason, SubflowInfo};
 
 /// Protocol statement 98.
 #[test]
@@ -110,7 +110,10 @@ fn the_reason_of_a_reset_is_told_and_decides_about_the_path() {
                 let info = second_path(&scene);
                 assert_eq!(info.state, TcpState::Closed);
                 assert_eq!(info.reset_reason, Some(MpTcpRst { transient, reason }));
-                let told = Event::SubflowClosed(scene.connection(), info.id);
+                let words = Some(MpTcpRst { transient, reason });
+                let why = SubflowCloseReason::ResetByPeer(words);
+                assert_eq!(info.closed, Some(why));
+                let told = Event::SubflowClosed(scene.connection(), info.id, why);
                 assert!(scene.events().contains(&told));
                 assert_eq!(count(&scene, "MPRstRx"), 1);
                 assert_eq!(joins_within(&mut scene, 900), 0, "not at once");
@@ -142,7 +145,8 @@ fn the_reason_of_a_refusal_is_told_and_decides_about_the_path() {
         let info = second_path(&scene);
         let reason = ResetReason::AdministrativelyProhibited;
         assert_eq!(info.reset_reason, Some(MpTcpRst { transient, reason }));
-        let told = Event::SubflowClosed(scene.connection(), info.id);
+        let why = SubflowCloseReason::Refused(Some(MpTcpRst { transient, reason }));
+        let told = Event::SubflowClosed(scene.connection(), info.id, why);
         assert!(scene.events().contains(&told));
         assert_eq!(joins_within(&mut scene, 900), 0);
         assert_eq!(joins_within(&mut scene, 300_000) > 0, transient);

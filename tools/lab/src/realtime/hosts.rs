@@ -55,7 +55,7 @@ impl Default for KernelTcp {
 
 #[derive(Debug)]
 enum Host {
-    Stack(Stack, ConnectionConfig),
+    Stack(Stack, Box<ConnectionConfig>),
     Kernel(Arc<KernelHost>, KernelTcp),
 }
 
@@ -175,7 +175,7 @@ impl Host {
             HostKind::Stack(config) => {
                 let device = path.stack(side, MTU);
                 let stack = Stack::builder().interface(device, [local]).start()?;
-                Ok(Self::Stack(stack, config))
+                Ok(Self::Stack(stack, Box::new(config)))
             }
             HostKind::Kernel(tcp) => {
                 let host = KernelHost::new(&tcp.settings).map_err(io::Error::other)?;
@@ -187,7 +187,9 @@ impl Host {
 
     fn listen(&self, local: SocketAddr) -> io::Result<Listener> {
         match self {
-            Self::Stack(stack, config) => stack.listen(local, config.clone()).map(Listener::Stack),
+            Self::Stack(stack, config) => {
+                stack.listen(local, (**config).clone()).map(Listener::Stack)
+            }
             Self::Kernel(host, tcp) => {
                 let listener = host.run(|| kernel::listen_tcp(local, tcp.congestion_control))?;
                 listener.set_nonblocking(true)?;
@@ -199,7 +201,7 @@ impl Host {
     async fn connect(&self, remote: SocketAddr) -> io::Result<Socket> {
         match self {
             Self::Stack(stack, config) => stack
-                .connect_with(None, remote, config.clone())
+                .connect_with(None, remote, (**config).clone())
                 .await
                 .map(Socket::Stack),
             Self::Kernel(host, tcp) => {

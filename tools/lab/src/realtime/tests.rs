@@ -34,6 +34,8 @@ fn numbered(number: u32) -> Transmit {
     let interface = endpoint.add_interface(InterfaceConfig::default());
     let address = |host, port| SocketAddr::from(([10, 0, 0, host], port));
     let header = SegmentHeader {
+        traffic_class: 0,
+        hop_limit: 64,
         ecn_capable: false,
         tuple: FourTuple {
             local: address(1, 1),

@@ -110,6 +110,8 @@ mod tests {
             seq: SeqNum(u32::MAX - 500),
             ack: Some(SeqNum(7)),
             flags,
+            traffic_class: 0,
+            hop_limit: 64,
             ecn_capable: true,
             window: 9,
             options: &options,

@@ -46,8 +46,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use umptcp_stack::{
-    ChecksumStatus, ConnectionConfig, ConnectionId, Endpoint, EndpointConfig, Event, Instant,
-    InterfaceConfig, InterfaceId, ListenError, ReceivedPacket,
+    ChecksumStatus, ConnectionConfig, Endpoint, EndpointConfig, Event, Instant, InterfaceConfig,
+    InterfaceId, ListenError, ReceivedPacket,
 };
 use wire::{Direction, End, Wire};
 

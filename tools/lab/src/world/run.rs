@@ -258,7 +258,7 @@ impl World {
                     let mut session = Session::accepted(HostId(host), id, script);
                     // What happened to the connection before it was accepted.
                     let earlier = |(place, event): &mut (HostId, Event)| {
-                        *place == HostId(host) && connection_of(event) == Some(id)
+                        *place == HostId(host) && event.connection() == Some(id)
                     };
                     for (_, event) in self.stray_events.extract_if(.., earlier) {
                         session.take_event(self.now, event, logged);
@@ -268,18 +268,35 @@ impl World {
             }
             return;
         }
-        let id = connection_of(&event);
+        let id = event.connection();
+        if id.is_none() {
+            // A listener was opened or closed: whoever did so knows.
+            return;
+        }
         let mut sessions = self
             .sessions
             .iter_mut()
             .filter(|s| s.host() == HostId(host));
         let Some(session) = sessions.find(|session| session.former_connection() == id) else {
-            self.stray_events.push((HostId(host), event));
+            self.keep_for_later(HostId(host), event);
             return;
         };
         // What a connection does after its release is no business of the application.
         if session.connection().is_some() {
             session.take_event(self.now, event, logged);
+        }
+    }
+
+    /// An event of a connection that nobody has accepted yet. One that ends half-open never is.
+    fn keep_for_later(&mut self, host: HostId, event: Event) {
+        let id = event.connection();
+        let endpoint = &self.hosts[host.0].endpoint;
+        let info = id.and_then(|id| endpoint.connection_info(id));
+        if matches!(event, Event::Closed(..)) && !info.is_some_and(|info| info.established) {
+            self.stray_events
+                .retain(|(place, event)| *place != host || event.connection() != id);
+        } else {
+            self.stray_events.push((host, event));
         }
     }
 
@@ -349,21 +366,6 @@ impl Drop for World {
         if std::thread::panicking() {
             self.report_failure();
         }
-    }
-}
-
-fn connection_of(event: &Event) -> Option<ConnectionId> {
-    match event {
-        Event::Connected(id, _)
-        | Event::Readable(id)
-        | Event::Writable(id)
-        | Event::Flushed(id)
-        | Event::SubflowEstablished(id, _)
-        | Event::SubflowProbed(id, ..)
-        | Event::SubflowClosed(id, _)
-        | Event::FellBack(id)
-        | Event::Closed(id, _) => Some(*id),
-        _ => None,
     }
 }
 

@@ -2,20 +2,21 @@
 
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
+use crate::mptcp::connection::Connection;
 use crate::mptcp::connection::receive::Context;
-use crate::mptcp::connection::{Connection, Effect};
 use crate::mptcp::data_receive::Placed;
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::fallback::{Failure, Progress, Receiving, Step};
 use crate::mptcp::mapping::Anchor;
 use crate::mptcp::protocol::Protocol;
+use crate::mptcp::reasons::{FallbackReason, SubflowCloseReason};
 use crate::wire::mptcp_option::ResetReason;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
 impl Connection {
     /// Applies a step of the fallback, and tells the application of the first that takes effect.
-    pub(in crate::mptcp::connection) fn step(&mut self, step: Step) {
+    pub(in crate::mptcp::connection) fn step_for(&mut self, step: Step, reason: FallbackReason) {
         let fallen = |protocol: &Protocol| {
             protocol.sends_plain()
                 || protocol.receives_plain()
@@ -25,16 +26,21 @@ impl Connection {
         self.protocol.step(step);
         self.protocol.settle(self.receive.rcv_nxt());
         if fallen(&self.protocol) && !before {
-            self.effects.push_back(Effect::FellBack);
+            self.fell_back(reason);
         }
+    }
+
+    /// A step that does not begin a fallback.
+    pub(in crate::mptcp::connection) fn step(&mut self, step: Step) {
+        self.step_for(step, FallbackReason::BadMapping);
     }
 
     /// Gives up MPTCP in both directions (RFC 6824 §3.6, RFC 8684 §3.7): the subflow's stream is the
     /// connection's. The peer hears of it with the next data.
-    pub(super) fn fall_back(&mut self, context: Context, rest: SeqNum) {
+    pub(super) fn fall_back(&mut self, context: Context, rest: SeqNum, reason: FallbackReason) {
         let nothing_mapped = self.subflows[0].tcb.bytes_sent == 0;
-        self.peer_stopped(context, context.in_line(), rest);
-        self.stop_mapping(context.now);
+        self.peer_stopped(context, context.in_line(), rest, reason);
+        self.stop_mapping(context.now, reason);
         if nothing_mapped {
             // No mapping of ours has to be ended.
             self.step(Step::Heard);
@@ -42,25 +48,33 @@ impl Connection {
     }
 
     /// The same before the bytes of a segment are looked at.
-    pub(in crate::mptcp::connection) fn fall_back_in_line(&mut self, context: Context) {
-        self.fall_back(context, context.start);
+    pub(in crate::mptcp::connection) fn fall_back_in_line(
+        &mut self,
+        context: Context,
+        reason: FallbackReason,
+    ) {
+        self.fall_back(context, context.start, reason);
     }
 
     /// What we send has no mappings from here on; the next new data carries the infinite one.
-    pub(in crate::mptcp::connection) fn stop_mapping(&mut self, now: Instant) {
+    pub(in crate::mptcp::connection) fn stop_mapping(
+        &mut self,
+        now: Instant,
+        reason: FallbackReason,
+    ) {
         if self.sending_session().is_none() {
             return;
         }
         self.leave_paths(now);
         let anchor = self.send.una();
-        self.step(Step::StopMapping { anchor });
+        self.step_for(Step::StopMapping { anchor }, reason);
         self.data_recovery = None;
         // As an interface that was down for a while has left them.
         self.send.forget_reinjections();
         self.acknowledge_by_subflow();
         if self.send.fin() == DataFin::Sent {
             // The DATA_FIN is on its way to a peer that does not look at it.
-            self.close_one_subflow(0);
+            self.close_one_subflow(0, SubflowCloseReason::ConnectionEnded);
         }
         self.arm_data_timer(now);
     }
@@ -78,14 +92,20 @@ impl Connection {
     }
 
     /// The same without a word of the peer, behind the bytes of a segment.
-    pub(super) fn peer_stopped_behind(&mut self, context: Context) {
-        self.peer_stopped(context, context.in_line(), context.end);
+    pub(super) fn peer_stopped_behind(&mut self, context: Context, reason: FallbackReason) {
+        self.peer_stopped(context, context.in_line(), context.end, reason);
     }
 
     /// The peer's bytes have no mappings from `anchor` on. What waits gets its place; what was
     /// delivered already does not come a second time. `rest` is where the bytes begin that were not
     /// looked at yet.
-    pub(super) fn peer_stopped(&mut self, context: Context, anchor: Anchor, rest: SeqNum) {
+    pub(super) fn peer_stopped(
+        &mut self,
+        context: Context,
+        anchor: Anchor,
+        rest: SeqNum,
+        reason: FallbackReason,
+    ) {
         let Context { now, index, .. } = context;
         let waiting_before = self.subflows[0]
             .received
@@ -103,7 +123,7 @@ impl Connection {
         self.subflows[0].received.forget_mappings();
         self.deliver_waiting(anchor);
         let next = anchor.dsn_of(rest);
-        self.step(Step::PeerStopped { next });
+        self.step_for(Step::PeerStopped { next }, reason);
         if next.after(self.receive.rcv_nxt()) {
             // There would be a hole for ever.
             self.refuse_fallback(now, index);
@@ -114,7 +134,9 @@ impl Connection {
     pub(super) fn deliver_waiting(&mut self, anchor: Anchor) {
         let before = self.receive.rcv_nxt();
         for (ssn, bytes) in self.subflows[0].received.take_waiting() {
-            self.receive.place_unmapped(anchor.dsn_of(ssn), bytes);
+            let dsn = anchor.dsn_of(ssn);
+            self.note_received(0, dsn, bytes.len(), false);
+            self.receive.place_unmapped(dsn, bytes);
         }
         if self.receive.rcv_nxt() != before {
             self.wake_reader();
@@ -128,6 +150,7 @@ impl Connection {
             Some(Receiving::Failed(_) | Receiving::Agreed { .. }) | None => self.receive.rcv_nxt(),
         };
         let end = next + bytes.len() as u64;
+        self.note_received(0, next, bytes.len(), false);
         if self.receive.place_unmapped(next, bytes) == Placed::InOrder {
             self.wake_reader();
         }
@@ -161,7 +184,13 @@ impl Connection {
     /// level has fallen back, whatever was lost of its answer (RFC 6824 §3.3.3).
     pub(in crate::mptcp::connection) fn finished_without_mapping(&mut self, context: Context) {
         if !self.protocol.receives_plain() {
-            self.peer_stopped_behind(context);
+            let reason = match self.protocol.receiving() {
+                Some(Receiving::Failed(_)) => FallbackReason::WrongChecksum,
+                Some(Receiving::Agreed { .. } | Receiving::Plain { .. }) | None => {
+                    FallbackReason::EndWithoutMapping
+                }
+            };
+            self.peer_stopped_behind(context, reason);
         }
         self.receive.finish_at(self.receive.rcv_nxt());
     }

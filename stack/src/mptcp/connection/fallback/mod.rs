@@ -28,6 +28,7 @@ use crate::base::seq::{DataSeq, SeqNum};
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::fallback::{Failure, Receiving, Step};
 use crate::mptcp::mapping::Anchor;
+use crate::mptcp::reasons::FallbackReason;
 use crate::mptcp::subflow::Role;
 use crate::wire::mptcp_option::{ResetReason, WireMapping};
 
@@ -110,7 +111,8 @@ impl Connection {
         }
         let first = !received.has_seen_mapping();
         if matches!(self.protocol.receiving(), Some(Receiving::Agreed { .. })) {
-            self.peer_stopped_behind(context);
+            // Both sides have said MP_FAIL: this was told then.
+            self.peer_stopped_behind(context, FallbackReason::PeerFailed);
         } else if index != 0 && first {
             // RFC 6824 §3.6: what cannot be placed must not be acknowledged for good.
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
@@ -119,7 +121,11 @@ impl Connection {
                 super::Side::Listener => MptcpCounter::MpCapableDataFallback,
                 super::Side::Initiator => MptcpCounter::DssFallback,
             });
-            self.fall_back(context, context.end);
+            self.fall_back(
+                context,
+                context.end,
+                FallbackReason::FirstDataWithoutOptions,
+            );
         } else if self.waiting_len() >= self.receive.capacity() {
             self.count(MptcpCounter::DssCorruptionReset);
             self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
@@ -154,9 +160,9 @@ impl Connection {
             if self.protocol.receives_plain() || self.subflows[0].received.has_seen_mapping() {
                 // A peer that maps does so until it hears of this. It may have sent something
                 // twice by then, so its mappings count for as long as there are any.
-                self.stop_mapping(now);
+                self.stop_mapping(now, FallbackReason::AcknowledgedWithoutOptions);
             } else {
-                self.fall_back_in_line(context);
+                self.fall_back_in_line(context, FallbackReason::AcknowledgedWithoutOptions);
             }
         } else if missing && !self.subflows[index].heard_dss {
             self.refuse_fallback(now, index);
@@ -185,7 +191,7 @@ impl Connection {
             // One direction only. The answer is the infinite mapping, also if nothing new is there
             // that it could go with: on an acknowledgment.
             Version::V0 => {
-                self.stop_mapping(now);
+                self.stop_mapping(now, FallbackReason::PeerFailed);
                 self.step(Step::Asked);
                 self.subflows[0].tcb.ack.require_now();
             }
@@ -205,11 +211,16 @@ impl Connection {
             }
             Some(Receiving::Agreed { asked: true } | Receiving::Plain { .. }) => return,
         };
-        self.stop_mapping(context.now);
+        let reason = if asked {
+            FallbackReason::WrongChecksum
+        } else {
+            FallbackReason::PeerFailed
+        };
+        self.stop_mapping(context.now, reason);
         if !asked {
             self.send_fail(self.receive.data_ack());
         }
-        self.step(Step::Agree { asked });
+        self.step_for(Step::Agree { asked }, reason);
         self.receive.forget_fin();
         self.subflows[0].received.stop_verifying();
         // Anything held came while the peer mapped in line: where it belongs is known.
@@ -239,12 +250,17 @@ impl Connection {
         if asked {
             self.count(MptcpCounter::DssCorruptionFallback);
         }
-        self.peer_stopped(context, anchor, context.start);
+        let reason = if asked {
+            FallbackReason::WrongChecksum
+        } else {
+            FallbackReason::InfiniteMapping
+        };
+        self.peer_stopped(context, anchor, context.start, reason);
         // RFC 6824 §3.6 turns one direction after a checksum failure. In every other case the
         // peer has given up MPTCP as such, and has no more DATA_ACKs for us.
         let one_direction = asked && self.version() == Some(Version::V0);
         if !one_direction {
-            self.stop_mapping(now);
+            self.stop_mapping(now, reason);
         }
     }
 }

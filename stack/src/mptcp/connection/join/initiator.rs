@@ -5,11 +5,15 @@
 
 use super::super::{Connection, Effect};
 use super::{MAX_JOIN_TRIES, MAX_SUBFLOWS};
+use crate::base::config::SubflowOptions;
+use crate::base::error::SubflowError;
 use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::seq::SeqNum;
 use crate::base::time::{Duration, Instant};
 use crate::mptcp::key::JoinHmac;
+use crate::mptcp::protocol::Protocol;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
@@ -33,13 +37,40 @@ pub(in crate::mptcp::connection) struct CrossedJoin {
     backup: bool,
 }
 
+/// A subflow that we open.
+#[derive(Debug)]
+pub struct NewJoin {
+    /// Its addresses.
+    pub tuple: FourTuple,
+    /// The interface it uses.
+    pub interface: InterfaceId,
+    /// Its TCP connection, in SYN-SENT.
+    pub tcb: Tcb,
+    /// Our nonce.
+    pub nonce: Nonce,
+    /// Our id for the local address, from [`Connection::place_for_subflow`].
+    pub local_id: AddressId,
+    /// We ask for a backup.
+    pub backup: bool,
+    /// What it starts with.
+    pub options: SubflowOptions,
+}
+
 impl Connection {
-    /// True if we may open another subflow: only after the peer was heard with a DSS on the initial
+    /// Whether we may open another subflow: only after the peer was heard with a DSS on the initial
     /// one (RFC 6824 §3.1). The limit of the path manager does not bind the application.
-    #[must_use]
-    pub fn can_open_subflow(&self) -> bool {
+    pub fn check_can_open_subflow(&self) -> Result<(), SubflowError> {
+        if let Some(reason) = self.closed {
+            return Err(SubflowError::Closed(reason));
+        }
         let heard = self.subflows[0].heard_dss;
-        self.session().is_some() && heard && self.closed.is_none()
+        match &self.protocol {
+            Protocol::Mptcp(_) if heard => Ok(()),
+            Protocol::Mptcp(_) | Protocol::Offered(_) | Protocol::Answered(_) => {
+                Err(SubflowError::NotYet)
+            }
+            Protocol::FallingBack(_) | Protocol::Plain => Err(SubflowError::NotMultipath),
+        }
     }
 
     /// Our id for the address of a new subflow; `None` if there is no room for one more.
@@ -47,23 +78,24 @@ impl Connection {
         if self.live_subflows() >= MAX_SUBFLOWS {
             return None;
         }
-        self.addresses.add_local(local)
+        self.learn_local(local, None)
     }
 
     /// Starts a subflow with MP_JOIN; the TCB is in SYN-SENT, the id from
     /// [`Self::place_for_subflow`].
-    pub fn open_subflow(
-        &mut self,
-        tuple: FourTuple,
-        interface: InterfaceId,
-        tcb: Tcb,
-        nonce: Nonce,
-        local_id: AddressId,
-        backup: bool,
-    ) -> SubflowId {
+    pub fn open_subflow(&mut self, join: NewJoin) -> SubflowId {
+        let NewJoin {
+            tuple,
+            interface,
+            tcb,
+            nonce,
+            local_id,
+            backup,
+            options,
+        } = join;
         let id = SubflowId(self.next_subflow);
         self.next_subflow += 1;
-        let mut subflow = Subflow::new(id, tuple, interface, tcb, Role::Joining { nonce });
+        let mut subflow = Subflow::new(id, tuple, interface, tcb, options, Role::Joining { nonce });
         subflow.local_id = local_id;
         let remote = self
             .addresses
@@ -135,13 +167,14 @@ impl Connection {
     /// before it has our third ACK (RFC 6824 §3.2).
     pub(in crate::mptcp::connection) fn check_pre_established(
         &mut self,
+        now: Instant,
         index: usize,
         ack: Option<SeqNum>,
     ) {
         let subflow = &self.subflows[index];
         let acknowledged = ack.is_some_and(|ack| ack.after(subflow.tcb.iss));
         if acknowledged && matches!(subflow.role, Role::PreEstablished { .. }) {
-            self.joined(index);
+            self.joined(now, index);
         }
     }
 
@@ -180,6 +213,7 @@ impl Connection {
             return;
         }
         if *resent >= MAX_JOIN_TRIES {
+            subflow.ends_for(SubflowCloseReason::TimedOut);
             self.reset_subflow(now, index, ResetReason::UnacceptablePerformance);
             return;
         }
@@ -220,6 +254,7 @@ impl Connection {
         };
         // It is no failure of the path.
         subflow.end_is_transient = true;
+        subflow.ends_for(SubflowCloseReason::ResetByUs(ResetReason::Unspecified));
         subflow.tcb.close_at_once();
         if self.crossed.len() < MAX_SUBFLOWS {
             self.crossed.push(again);

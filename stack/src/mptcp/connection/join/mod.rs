@@ -12,11 +12,14 @@
 mod initiator;
 mod responder;
 
+pub use initiator::NewJoin;
 pub use responder::{JoinRefusal, JoinRequest};
 
 pub(super) use initiator::CrossedJoin;
 
 use super::{Connection, Effect};
+use crate::base::policy::PathManagerKind;
+use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::handshake::Session;
 use crate::mptcp::key::JoinHmac;
@@ -57,7 +60,7 @@ impl Connection {
     }
 
     /// Tells of a subflow that joined.
-    fn joined(&mut self, index: usize) {
+    fn joined(&mut self, now: Instant, index: usize) {
         let subflow = &mut self.subflows[index];
         subflow.role = Role::Joined;
         subflow.ever_established = true;
@@ -70,5 +73,10 @@ impl Connection {
         // One that comes after our DATA_FIN was acknowledged serves the peer's direction only.
         self.close_subflows_wanted |= self.send.fin() == DataFin::Acknowledged;
         self.effects.push_back(Effect::SubflowEstablished(id));
+        self.leave_when_ready(now);
+        if self.config.path_manager == PathManagerKind::Endpoints {
+            // Its subflows come one after the other.
+            self.update_paths_soon(now);
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::base::id::{AddressId, InterfaceId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::key::JoinHmac;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::state::TcpState;
 use crate::tcp::tcb::Tcb;
@@ -43,6 +44,8 @@ pub enum JoinRefusal {
     Port,
     /// We have told the peer that nobody may join where it connected to.
     InitialAddress,
+    /// The application does not let the connection use this address.
+    Address,
     /// The connection has as many subflows as the settings allow.
     Limit,
     /// It has as many as it can.
@@ -56,7 +59,9 @@ impl JoinRefusal {
     pub const fn reset(self) -> MpTcpRst {
         let (reason, transient) = match self {
             Self::Early => (ResetReason::MptcpSpecific, true),
-            Self::Port | Self::InitialAddress => (ResetReason::AdministrativelyProhibited, false),
+            Self::Port | Self::InitialAddress | Self::Address => {
+                (ResetReason::AdministrativelyProhibited, false)
+            }
             Self::Limit => (ResetReason::AdministrativelyProhibited, true),
             Self::Resources => (ResetReason::LackOfResources, true),
         };
@@ -103,6 +108,9 @@ impl Connection {
         if self.refuses_join_to(local) {
             return Err(JoinRefusal::InitialAddress);
         }
+        if !self.permits(local.ip()) {
+            return Err(JoinRefusal::Address);
+        }
         self.judge_port(local)?;
         self.make_room_for_join(now)?;
         self.addresses
@@ -136,7 +144,7 @@ impl Connection {
     fn make_room_for_join(&mut self, now: Instant) -> Result<(), JoinRefusal> {
         let refusal = if self.live_subflows() >= MAX_SUBFLOWS {
             JoinRefusal::Resources
-        } else if self.subflows_of_use() >= self.config.max_subflows {
+        } else if self.subflows_of_use() >= self.subflow_limit() {
             JoinRefusal::Limit
         } else {
             return Ok(());
@@ -146,7 +154,9 @@ impl Connection {
         };
         let oldest = self.subflows.iter().position(is_half_open);
         let oldest = oldest.ok_or(refusal)?;
-        self.subflows[oldest].tcb.close_at_once();
+        let subflow = &mut self.subflows[oldest];
+        subflow.ends_for(SubflowCloseReason::ResetByUs(ResetReason::LackOfResources));
+        subflow.tcb.close_at_once();
         self.subflow_closed(now, oldest);
         self.effects.push_back(Effect::JoinRefused);
         Ok(())
@@ -167,13 +177,22 @@ impl Connection {
             local_nonce: request.local_nonce,
             remote_nonce: request.remote_nonce,
         };
-        let mut subflow = Subflow::new(id, request.tuple, request.interface, tcb, role);
+        let mut subflow = Subflow::new(
+            id,
+            request.tuple,
+            request.interface,
+            tcb,
+            self.config.subflow,
+            role,
+        );
         subflow.local_id = request.local_id;
         // Whoever joins from an address need not be told of it.
         self.addresses.set_announced(request.tuple.local.ip());
         subflow.remote_id = request.remote_id;
         subflow.opened_by_peer = true;
         subflow.backup = request.backup;
+        let own = self.is_backup_endpoint(request.tuple.local);
+        subflow.prefer(own, self.config.backup_binds_both);
         self.subflows.push(subflow);
         id
     }
@@ -202,7 +221,7 @@ impl Connection {
         });
         match proven {
             Some(true) => {
-                self.joined(index);
+                self.joined(now, index);
                 // RFC 6824 §3.2: the initiator waits for this acknowledgment before it sends data.
                 self.subflows[index].tcb.ack.require_now();
                 self.count(MptcpCounter::MpJoinAckRx);

@@ -1,6 +1,6 @@
 //! ADD_ADDR and its echo (RFC 6824 §3.4.1, RFC 8684 §3.4.1).
 
-use super::super::Connection;
+use super::super::{Connection, Effect};
 use crate::base::config::Version;
 use crate::base::id::{AddressId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
@@ -51,10 +51,11 @@ impl Connection {
     /// before. False if MPTCP is not in use, all ids are taken, or the address means something
     /// else to another host.
     pub fn announce_address(&mut self, now: Instant, address: IpAddr, port: Option<u16>) -> bool {
-        if self.session().is_none() || self.closed.is_some() || !is_unicast(address) {
+        let possible = self.session().is_some() && self.closed.is_none();
+        if !possible || !is_unicast(address) || !self.permits(address) {
             return false;
         }
-        let Some(id) = self.addresses.add(address, port) else {
+        let Some(id) = self.learn_local(address, port) else {
             return false;
         };
         self.announce(now, id);
@@ -74,6 +75,7 @@ impl Connection {
             return;
         }
         self.addresses.set_id_announced(id);
+        self.notes.told.insert(id);
         self.unechoed.retain(|unechoed| unechoed.id != id);
         match version {
             Version::V0 => {
@@ -152,8 +154,13 @@ impl Connection {
 
     /// Announcements without echo go out again, a few times (version 1).
     pub(in crate::mptcp::connection) fn announce_again(&mut self, now: Instant) {
+        let before = self.unechoed.len();
         self.unechoed
             .retain(|unechoed| unechoed.repeats < MAX_REPEATS || unechoed.next > now);
+        if self.unechoed.len() < before && self.follows_endpoints() {
+            // Nobody confirms it: now the next one.
+            self.update_paths_soon(now);
+        }
         for position in 0..self.unechoed.len() {
             if self.unechoed[position].next > now {
                 continue;
@@ -196,6 +203,10 @@ impl Connection {
                 self.count(MptcpCounter::EchoAdd);
                 self.count_port(option);
                 self.echo_arrived(option);
+                if self.follows_endpoints() {
+                    // Endpoints are announced one after the other.
+                    self.update_paths_soon(now);
+                }
                 return;
             }
             Meaning::Announcement => {
@@ -235,8 +246,16 @@ impl Connection {
                 .port()
         });
         let end = SocketAddr::new(option.address, port);
-        let limit = self.config.max_accepted_addresses;
-        match (self.addresses.announce_remote(id, end, limit), version) {
+        let limit = self.address_limit();
+        let announced = self.addresses.announce_remote(id, end, limit);
+        if matches!(announced, Announced::New | Announced::AnotherPort) {
+            self.effects.push_back(Effect::RemoteAddressAdded {
+                id,
+                address: option.address,
+                port: option.port,
+            });
+        }
+        match (announced, version) {
             (Announced::New, _) => {
                 self.permit_paths_to(end);
                 self.attempts.forget(end);

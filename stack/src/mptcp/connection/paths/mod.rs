@@ -10,12 +10,15 @@
 //! | `announcements` | ADD_ADDR and its echo |
 //! | `withdrawals` | REMOVE_ADDR |
 //! | `priority` | MP_PRIO |
+//! | `permissions` | which local addresses may be used |
 
 mod announcements;
+mod permissions;
 mod priority;
 mod withdrawals;
 
 pub(super) use announcements::Unechoed;
+pub(super) use permissions::{Leaving, Permissions};
 
 use super::subflows::MAX_REVIVAL_RETRY;
 use super::{Connection, Effect, Side};
@@ -48,20 +51,32 @@ impl Connection {
 
     /// Tells of a local address that may be used for this connection.
     pub fn add_local_address(&mut self, now: Instant, address: IpAddr) {
-        if self.addresses.local_id(address).is_none() && self.addresses.add_local(address).is_some()
-        {
+        if self.addresses.local_id(address).is_some() || !self.permits(address) {
+            return;
+        }
+        if self.learn_local(address, None).is_some() {
             self.update_paths_soon(now);
         }
+    }
+
+    /// Our id for an address, or for a port of one; `None` if all ids are taken. One that is new
+    /// is told of.
+    pub(super) fn learn_local(&mut self, address: IpAddr, port: Option<u16>) -> Option<AddressId> {
+        let before = self.addresses.local().len();
+        let wanted = self.id_of_endpoint(address, port);
+        let id = self.addresses.add_as(address, port, wanted)?;
+        if self.addresses.local().len() > before {
+            self.effects
+                .push_back(Effect::LocalAddressAdded(id, address));
+        }
+        Some(id)
     }
 
     /// The path manager is asked a little later, when more is known. Who was connected to only
     /// announces: that goes at once, when both keys are known and before any data, so that it
     /// arrives while the other side still waits.
     pub(super) fn update_paths_soon(&mut self, now: Instant) {
-        let ready = self
-            .session()
-            .is_some_and(|s| s.confirmed || (self.side == Side::Listener && !s.assumed));
-        if !ready || self.closed.is_some() {
+        if !self.are_paths_ready() {
             return;
         }
         let pause = match self.side {
@@ -74,17 +89,26 @@ impl Connection {
         self.deadlines.paths = Some(now + pause);
     }
 
+    fn are_paths_ready(&self) -> bool {
+        let ready = self
+            .session()
+            .is_some_and(|s| s.confirmed || (self.side == Side::Listener && !s.assumed));
+        ready && self.closed.is_none()
+    }
+
     pub(super) fn update_paths(&mut self, now: Instant) {
         let Some(session) = self.session() else {
             return;
         };
         let in_use: SmallVec<[PathInUse; 8]> = self
             .reachable_subflows()
+            .filter(|s| !self.is_leaving(s.tuple.local.ip()))
             .map(|s| PathInUse {
                 local: s.tuple.local.ip(),
                 remote: s.tuple.remote,
                 remote_id: s.remote_id,
                 opened_by_peer: s.opened_by_peer,
+                joining: matches!(s.role, Role::Joining { .. } | Role::PreEstablished { .. }),
             })
             .collect();
         // Data goes on only while somebody may still send; a new path would be of no use after.
@@ -96,39 +120,53 @@ impl Connection {
             now,
             initiator: self.side == Side::Initiator,
             deny_join_initial: session.deny_join_initial,
+            initial_local: self.addresses_of_initial().local.ip(),
             addresses: &self.addresses,
+            endpoints: &self.path_endpoints,
             attempts: &self.attempts,
             in_use: &in_use,
             prohibited: &self.prohibited_paths,
-            max_subflows: self.config.max_subflows,
+            max_subflows: self.subflow_limit(),
             more_may_come: last.is_some(),
+            may_open: self.check_can_open_subflow().is_ok(),
+            awaiting_echo: !self.unechoed.is_empty(),
         });
         if let Some(last) = last {
             let deadline = self.deadlines.paths.get_or_insert(last);
             *deadline = last.min(*deadline);
         }
         for action in actions {
-            match action {
-                PathAction::Open {
+            self.carry_out(now, action);
+        }
+        self.retry_paths_later(now);
+    }
+
+    fn carry_out(&mut self, now: Instant, action: PathAction) {
+        match action {
+            PathAction::Open {
+                local,
+                remote,
+                remote_id,
+                backup,
+            } => {
+                self.effects.push_back(Effect::OpenSubflow {
                     local,
                     remote,
                     remote_id,
-                } => {
-                    self.effects.push_back(Effect::OpenSubflow {
-                        local,
-                        remote,
-                        remote_id,
-                        backup: false,
-                    });
+                    backup,
+                });
+            }
+            PathAction::Announce { address, port } => {
+                if let Some(id) = self.learn_local(address, port) {
+                    self.announce(now, id);
                 }
-                PathAction::Announce(address) => {
-                    if let Some(id) = self.addresses.local_id(address) {
-                        self.announce(now, id);
-                    }
+                let told = self.addresses.is_told(address, port);
+                if self.follows_endpoints() && told && self.unechoed.is_empty() {
+                    // Nobody confirms it, so the next one follows at once.
+                    self.update_paths_soon(now);
                 }
             }
         }
-        self.retry_paths_later(now);
     }
 
     /// Until when more announcements are to be expected: a peer sends two acknowledgments with
@@ -188,7 +226,24 @@ impl Connection {
             Role::Initial | Role::Joined if of_use => self.attempts.ended(now, local, remote),
             Role::Initial | Role::Joined => self.attempts.failed(now, local, remote),
         }
-        self.retry_paths_later(now);
+        self.go_on_without_path(now);
+    }
+
+    /// A subflow was not even tried, for reasons on our side.
+    pub fn path_not_tried(&mut self, now: Instant, local: IpAddr, remote: SocketAddr) {
+        self.attempts.failed(now, local, remote);
+        self.go_on_without_path(now);
+    }
+
+    /// What waited for a path that came to nothing waits no longer.
+    fn go_on_without_path(&mut self, now: Instant) {
+        if self.follows_endpoints() {
+            // The next endpoint has its turn.
+            self.update_paths_soon(now);
+        } else {
+            self.retry_paths_later(now);
+        }
+        self.leave_when_ready(now);
     }
 
     /// A subflow could not be opened.
@@ -198,7 +253,7 @@ impl Connection {
         if !self.addresses.set_remote_failed(remote) {
             self.attempts.failed(now, local, remote);
         }
-        self.retry_paths_later(now);
+        self.go_on_without_path(now);
     }
 
     /// Local ids that the peer has met: by an announcement or by a subflow.

@@ -4,7 +4,7 @@
 //! `Subflow::backup`, what we have asked of it `Subflow::ask_backup`, and what we do of our own
 //! accord `Subflow::own_backup`.
 
-use super::super::Connection;
+use super::super::{Connection, Effect};
 use crate::base::config::Version;
 use crate::base::id::{AddressId, SubflowId};
 use crate::base::mptcp_counters::MptcpCounter;
@@ -23,7 +23,7 @@ impl Connection {
         if !has_priority(&self.subflows[index]) || self.session().is_none() {
             return false;
         }
-        self.subflows[index].prefer(backup, self.config.backup_binds_both);
+        self.ask_priority(index, backup);
         let address_id = self.id_of_dead_path(index);
         let prio = MpPrio { backup, address_id };
         match address_id {
@@ -43,9 +43,11 @@ impl Connection {
         };
         let mut ids: SmallVec<[AddressId; 2]> = SmallVec::new();
         let mut subflows: SmallVec<[SubflowId; 4]> = SmallVec::new();
-        for subflow in &mut self.subflows {
+        for index in 0..self.subflows.len() {
+            let subflow = &self.subflows[index];
             if subflow.tuple.local.ip() == address && has_priority(subflow) {
-                subflow.prefer(backup, self.config.backup_binds_both);
+                self.ask_priority(index, backup);
+                let subflow = &self.subflows[index];
                 subflows.push(subflow.id);
                 if !ids.contains(&subflow.local_id) {
                     ids.push(subflow.local_id);
@@ -63,6 +65,31 @@ impl Connection {
         any
     }
 
+    /// Notes what we ask of the peer, and tells of it if it is news.
+    fn ask_priority(&mut self, index: usize, backup: bool) {
+        let subflow = &mut self.subflows[index];
+        let news = subflow.ask_backup != backup;
+        subflow.prefer(backup, self.config.backup_binds_both);
+        self.tell_priority(index, backup, false, news);
+    }
+
+    /// Notes what the peer asks of us, and tells of it if it is news.
+    fn obey_priority(&mut self, index: usize, backup: bool) {
+        let before = core::mem::replace(&mut self.subflows[index].backup, backup);
+        self.tell_priority(index, backup, true, before != backup);
+    }
+
+    fn tell_priority(&mut self, index: usize, backup: bool, by_peer: bool, news: bool) {
+        let subflow = &self.subflows[index];
+        if news && !subflow.is_closed() {
+            self.effects.push_back(Effect::SubflowPriority {
+                subflow: subflow.id,
+                backup,
+                by_peer,
+            });
+        }
+    }
+
     /// Version 0 can speak for a path that carries nothing any more, on another one.
     fn id_of_dead_path(&self, index: usize) -> Option<AddressId> {
         let subflow = &self.subflows[index];
@@ -78,13 +105,15 @@ impl Connection {
         match (prio.address_id, self.session().map(|s| s.version)) {
             (None, Some(_)) => {
                 self.count(MptcpCounter::MpPrioRx);
-                self.subflows[index].backup = prio.backup;
+                self.obey_priority(index, prio.backup);
             }
             // The sender's address, by the sender's id.
             (Some(id), Some(Version::V0)) => {
                 self.count(MptcpCounter::MpPrioRx);
-                for subflow in self.subflows.iter_mut().filter(|s| s.remote_id == id) {
-                    subflow.backup = prio.backup;
+                for index in 0..self.subflows.len() {
+                    if self.subflows[index].remote_id == id {
+                        self.obey_priority(index, prio.backup);
+                    }
                 }
             }
             // RFC 8684 §3.3.8 knows no such form.

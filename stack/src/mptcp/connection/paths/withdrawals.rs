@@ -1,10 +1,11 @@
 //! REMOVE_ADDR: addresses that are gone (RFC 6824 §3.4.2, RFC 8684 §3.4.2).
 
-use super::super::Connection;
+use super::super::{Connection, Effect};
 use crate::base::id::AddressId;
 use crate::base::mptcp_counters::MptcpCounter;
 use crate::base::time::Instant;
 use crate::mptcp::path_manager::LocalAddress;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::Role;
 use crate::wire::mptcp_option::{MptcpOption, ResetReason};
 use std::net::IpAddr;
@@ -14,6 +15,10 @@ impl Connection {
     pub fn remove_local_address(&mut self, now: Instant, address: IpAddr) {
         let removed = self.addresses.remove_local(address);
         // Also those that the book has no place for.
+        for local in &removed {
+            self.effects
+                .push_back(Effect::LocalAddressRemoved(local.id, local.address));
+        }
         self.end_subflows_where(now, |_, local| local == address);
         self.withdraw(now, &removed);
     }
@@ -24,6 +29,8 @@ impl Connection {
         let Some(removed) = self.addresses.remove(address, port) else {
             return false;
         };
+        self.effects
+            .push_back(Effect::LocalAddressRemoved(removed.id, removed.address));
         self.withdraw(now, &[removed]);
         true
     }
@@ -32,6 +39,7 @@ impl Connection {
         let told = removed.iter().filter(|local| self.is_known_to_peer(local));
         let told: Vec<AddressId> = told.map(|local| local.id).collect();
         for local in removed {
+            self.notes.told.remove(&local.id);
             self.unechoed.retain(|unechoed| !unechoed.is_of(local.id));
             self.end_subflows_where(now, |id, _| id == local.id);
         }
@@ -46,15 +54,21 @@ impl Connection {
         for index in 0..self.subflows.len() {
             let subflow = &self.subflows[index];
             if gone(subflow.local_id, subflow.tuple.local.ip()) {
-                self.remove_subflow(now, index);
+                self.remove_subflow(now, index, SubflowCloseReason::LocalAddressGone);
             }
         }
     }
 
-    /// Ends a subflow because an address of it was withdrawn.
-    pub(in crate::mptcp::connection) fn remove_subflow(&mut self, now: Instant, index: usize) {
-        let subflow = &self.subflows[index];
+    /// Ends a subflow because an address of it was withdrawn: `cause` says whose.
+    pub(in crate::mptcp::connection) fn remove_subflow(
+        &mut self,
+        now: Instant,
+        index: usize,
+        cause: SubflowCloseReason,
+    ) {
+        let subflow = &mut self.subflows[index];
         if !subflow.is_closed() && subflow.reset_with.is_none() {
+            subflow.ends_for(cause);
             self.count(MptcpCounter::RmSubflow);
             self.reset_subflow(now, index, ResetReason::Unspecified);
         }
@@ -79,7 +93,9 @@ impl Connection {
                     self.subflow_withdrawn(now, index);
                 }
             }
-            if !known {
+            if known {
+                self.effects.push_back(Effect::RemoteAddressRemoved(id));
+            } else {
                 // RFC 6824 §3.4.2: ignored.
                 self.count(MptcpCounter::RmAddrDrop);
             }
@@ -92,14 +108,16 @@ impl Connection {
     fn subflow_withdrawn(&mut self, now: Instant, index: usize) {
         match self.subflows[index].role {
             // Nothing new is begun with the address.
-            Role::Joining { .. } | Role::PreEstablished { .. } => self.remove_subflow(now, index),
+            Role::Joining { .. } | Role::PreEstablished { .. } => {
+                self.remove_subflow(now, index, SubflowCloseReason::RemoteAddressGone);
+            }
             // The peer means it, or will not finish it.
             Role::Answering { .. } => {}
             Role::Initial | Role::Joined => {
                 let subflow = &mut self.subflows[index];
                 if !subflow.link_up {
                     // Nothing can be asked there.
-                    self.remove_subflow(now, index);
+                    self.remove_subflow(now, index, SubflowCloseReason::RemoteAddressGone);
                 } else if subflow.can_signal() && !subflow.probes.for_removal {
                     subflow.probes.for_removal = true;
                     if !subflow.probes.for_application {

@@ -10,6 +10,7 @@ use crate::mptcp::data_receive::Placed;
 use crate::mptcp::fallback::Receiving;
 use crate::mptcp::mapping::{Mapped, MappingError, NewMapping};
 use crate::mptcp::path_health::PathEvent;
+use crate::mptcp::reasons::FallbackReason;
 use crate::tcp::receive::Arrival;
 use crate::wire::checksum::Sum;
 use crate::wire::mptcp_option::{CapableKeys, Dss, MpCapable, ResetReason, WireMapping, WireSeq};
@@ -119,11 +120,16 @@ impl Connection {
         if confirmed_now {
             self.update_paths_soon(now);
         }
-        self.subflows[index].heard_dss = true;
+        let first = !core::mem::replace(&mut self.subflows[index].heard_dss, true);
+        if first && index == 0 && self.follows_endpoints() {
+            // Fully established: subflows may be opened from now on.
+            self.update_paths_soon(now);
+        }
         if let Some(ack) = dss.data_ack
             && self.sending_session().is_some()
         {
             // The window is relative to the DATA_ACK of the same segment (RFC 6824 §3.3.4).
+            self.notes.ack_received = Some(now);
             let data_ack = ack.expand(self.send.dsn(self.send.una()));
             if self.send.acknowledge(data_ack, window) {
                 if let Some(session) = self.protocol.session_mut() {
@@ -237,7 +243,7 @@ impl Connection {
         }
         if data_len == 0 {
             if context.has_text && self.may_fall_back(0) {
-                self.fall_back_in_line(context);
+                self.fall_back_in_line(context, FallbackReason::BadMapping);
             }
             return;
         }
@@ -341,6 +347,7 @@ impl Connection {
         let mut inserted = 0;
         for (dsn, bytes) in mapped {
             inserted += bytes.len() as u64;
+            self.note_received(index, dsn, bytes.len(), true);
             match self.receive.place_bytes(dsn, bytes) {
                 Placed::InOrder => {}
                 Placed::Ahead { at_end, joined } => self.count_ahead(at_end, joined),

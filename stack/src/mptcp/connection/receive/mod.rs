@@ -17,6 +17,7 @@ use crate::base::time::Instant;
 use crate::mptcp::data_send::DataFin;
 use crate::mptcp::mapping::Anchor;
 use crate::mptcp::protocol::Protocol;
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::state::DataEvent;
 use crate::tcp::receive::{Arrival, Verdict, receive};
 use crate::tcp::state::TcpState;
@@ -125,7 +126,7 @@ impl Connection {
         } else if segment.flags.syn {
             self.check_simultaneous_open(index);
         } else {
-            self.check_pre_established(index, segment.ack);
+            self.check_pre_established(now, index, segment.ack);
         }
         let payload = ArrivedPayload {
             start: payload_start,
@@ -144,6 +145,7 @@ impl Connection {
             self.process_mptcp(context, &segment.options, arrival);
         }
         if payload_len > 0 {
+            self.notes.data_received = Some(now);
             self.measure_receiving(now, index, timestamps);
         }
         self.after_segment(now, index);
@@ -193,6 +195,7 @@ impl Connection {
 
     /// What the subflow's acknowledgment says about data without mappings.
     fn acknowledged_by_subflow(&mut self, now: Instant, arrival: &Arrival, window: u64) {
+        self.notes.ack_received = Some(now);
         let tcb = &self.subflows[0].tcb;
         let acked = tcb.bytes_acked + u64::from(arrival.delivered.fin);
         if self.send.acknowledge_offset(acked, window) {
@@ -239,7 +242,12 @@ impl Connection {
         let finished = self.send.fin() == DataFin::Acknowledged;
         let others = self.has_other_usable(index);
         if finished || (others && !half_closed) {
-            self.close_one_subflow(index);
+            let cause = if finished {
+                SubflowCloseReason::ConnectionEnded
+            } else {
+                SubflowCloseReason::ClosedByPeer
+            };
+            self.close_one_subflow(index, cause);
         }
     }
 

@@ -54,6 +54,7 @@ impl Connection {
             }
             None => self.send.next_chunk(offer)?,
         };
+        self.note_sent(now, picked, &chunk, reinjection);
         if reinjection {
             if let Some(session) = self.protocol.session_mut() {
                 session.multipath = true;
@@ -86,6 +87,8 @@ impl Connection {
     /// mapping's length has 16 bits). With checksums the receiver has to wait for a whole mapping,
     /// so they stay one segment long.
     fn room_at_once(&self, segment: usize, room: usize, offload: Option<u16>) -> usize {
+        let quota = self.scheduler.quota();
+        let most = quota.map_or(usize::MAX, |quota| segment.saturating_mul(quota));
         let checksum = self
             .sending_session()
             .is_some_and(|session| session.checksum);
@@ -93,7 +96,7 @@ impl Connection {
             Some(limit) if !checksum => usize::from(limit).max(segment),
             Some(_) | None => segment,
         };
-        limit.min(room)
+        limit.min(room).min(most)
     }
 
     /// The subflows that could take a segment; backups only if no regular one works at all.

@@ -284,6 +284,7 @@ impl Connection {
         interfaces: &impl Interfaces,
     ) -> Transmit {
         let subflow = &mut self.subflows[index];
+        subflow.tcb.traffic.on_packet(outgoing.len, segment_size);
         // RFC 7323 §2.2: the window of a SYN is not scaled.
         let scale = if outgoing.flags.syn {
             0
@@ -302,6 +303,8 @@ impl Connection {
             seq: outgoing.seq,
             ack: outgoing.ack,
             flags: outgoing.flags,
+            traffic_class: subflow.options.traffic_class,
+            hop_limit: subflow.options.hop_limit,
             ecn_capable: outgoing.ecn_capable,
             window: field,
             options: options.as_bytes(),
@@ -311,13 +314,15 @@ impl Connection {
         } else {
             TransmitChecksum::Complete
         };
-        emit(
+        let mut transmit = emit(
             subflow.interface,
             &header,
             outgoing.payload,
             payload_sum,
             checksum,
             segment_size,
-        )
+        );
+        transmit.tag = subflow.options.tag;
+        transmit
     }
 }

@@ -8,6 +8,7 @@ use crate::mptcp::connection::{Connection, Side, Signal};
 use crate::mptcp::fallback::Step;
 use crate::mptcp::handshake::Session;
 use crate::mptcp::outgoing_options::{complete_acknowledgment, data_ack, of_segment, of_signal};
+use crate::mptcp::reasons::SubflowCloseReason;
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::transmit::Outgoing;
 use crate::wire::checksum::Sum;
@@ -21,7 +22,7 @@ impl Connection {
     pub(super) fn poll_plain_fin(&mut self) {
         if self.protocol.sends_plain() && self.send.is_fin_due() {
             self.send.fin_sent();
-            self.close_one_subflow(0);
+            self.close_one_subflow(0, SubflowCloseReason::ConnectionEnded);
         }
     }
 

@@ -1,8 +1,15 @@
-//! The halves of a connected socket, for two tasks.
+//! The halves of a connected socket: owned ones for two tasks, borrowed ones for one.
 //!
-//! The module owns the public faces of the halves; the connection is released with the last one.
+//! The module owns the public faces of the halves; the connection is released with the last owned
+//! one.
+
+mod borrowed;
+
+pub(crate) use borrowed::split as borrow;
+pub use borrowed::{ReadHalf, WriteHalf};
 
 use crate::connection::SharedConnection;
+use crate::control::ConnectionControl;
 use crate::stream::{self, MptcpStream};
 use bytes::Bytes;
 use std::future::poll_fn;
@@ -49,12 +56,20 @@ impl OwnedReadHalf {
         Self { connection }
     }
 
-    /// As [`MptcpStream::read_chunk`].
+    /// As [`MptcpStream::read_chunk`], and as safe to cancel.
     ///
     /// # Errors
     /// As for [`MptcpStream::read_chunk`].
     pub async fn read_chunk(&mut self, max: usize) -> io::Result<Option<Bytes>> {
         poll_fn(|cx| self.connection.poll_read_chunk(cx, max)).await
+    }
+
+    /// As [`MptcpStream::peek`], and as safe to cancel.
+    ///
+    /// # Errors
+    /// As for [`MptcpStream::peek`].
+    pub async fn peek(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| self.connection.poll_peek(cx, buffer)).await
     }
 
     /// Makes the halves a stream again.
@@ -81,6 +96,12 @@ impl OwnedReadHalf {
         self.connection.subflows()
     }
 
+    /// As [`MptcpStream::control`].
+    #[must_use]
+    pub fn control(&self) -> ConnectionControl {
+        ConnectionControl::new(&self.connection)
+    }
+
     /// As [`MptcpStream::local_addr`].
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
@@ -102,7 +123,7 @@ impl OwnedWriteHalf {
         }
     }
 
-    /// As [`MptcpStream::write_bytes`].
+    /// As [`MptcpStream::write_bytes`]; what is said there on dropping the future holds here.
     ///
     /// # Errors
     /// As for [`MptcpStream::write_bytes`].
@@ -110,7 +131,7 @@ impl OwnedWriteHalf {
         stream::write_bytes(&self.connection, data).await
     }
 
-    /// As [`MptcpStream::write_chunk`].
+    /// As [`MptcpStream::write_chunk`], and as safe to cancel.
     ///
     /// # Errors
     /// As for [`MptcpStream::write_bytes`].
@@ -118,7 +139,7 @@ impl OwnedWriteHalf {
         stream::write_chunk(&self.connection, data).await
     }
 
-    /// As [`MptcpStream::flushed`].
+    /// As [`MptcpStream::flushed`], and as safe to cancel.
     ///
     /// # Errors
     /// As for [`MptcpStream::flushed`].
@@ -146,6 +167,12 @@ impl OwnedWriteHalf {
     #[must_use]
     pub fn subflows(&self) -> Vec<SubflowInfo> {
         self.connection.subflows()
+    }
+
+    /// As [`MptcpStream::control`].
+    #[must_use]
+    pub fn control(&self) -> ConnectionControl {
+        ConnectionControl::new(&self.connection)
     }
 
     /// As [`MptcpStream::local_addr`].

@@ -3,15 +3,26 @@
 //! The module owns the translation of the endpoint's commands into polling: what would block
 //! registers the task, what failed becomes an `io::Error`. Its lifetime is the connection's in the
 //! application: dropping it releases the connection.
+//!
+//! | file | what |
+//! |---|---|
+//! | `mod` | beginning, reading, writing, subflows, waiting |
+//! | `readiness` | operations that never wait, and waiting for when they can |
+//! | `options` | settings, and errors to be told |
 
+mod options;
+mod readiness;
+
+pub(crate) use readiness::without_state;
+
+use crate::bsd::Socket;
 use crate::error::StackError;
-use crate::shared::{ConnectionState, Handle, State, WakerSet};
+use crate::shared::{ConnectionState, Handle, State, WakerSet, wake_all};
 use bytes::Bytes;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::task::coop;
 use umptcp_stack::{
     CloseReason, ConnectionConfig, ConnectionId, ConnectionInfo, Endpoint, Instant, SubflowId,
@@ -25,6 +36,8 @@ pub(crate) struct Connection {
     id: ConnectionId,
     /// How it looked when it came into the application's hands.
     first_info: ConnectionInfo,
+    /// It as C programs know it, once somebody asks for its options by number.
+    socket: Mutex<Option<Socket>>,
 }
 
 impl Connection {
@@ -48,6 +61,7 @@ impl Connection {
             handle: handle.clone(),
             id,
             first_info,
+            socket: Mutex::new(None),
         })
     }
 
@@ -65,7 +79,16 @@ impl Connection {
             handle: handle.clone(),
             id,
             first_info,
+            socket: Mutex::new(None),
         }))
+    }
+
+    pub(crate) const fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) const fn id(&self) -> ConnectionId {
+        self.id
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
@@ -113,28 +136,13 @@ impl Connection {
         })
     }
 
-    /// Writes the slices one after the other until one does not fit.
     pub(crate) fn poll_write_vectored(
         &self,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.poll_operation(cx, writers, |endpoint, now, id| {
-            let mut total = 0;
-            for slice in slices.iter().filter(|slice| !slice.is_empty()) {
-                match endpoint.write(now, id, slice) {
-                    Ok(written) => {
-                        total += written;
-                        if written < slice.len() {
-                            break;
-                        }
-                    }
-                    // The next call meets the error again; what was taken must be told first.
-                    Err(_) if total > 0 => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(total)
+            readiness::write_vectored(endpoint, now, id, slices)
         })
     }
 
@@ -165,11 +173,6 @@ impl Connection {
             // The only error is that the connection is gone already.
             let _ = state.endpoint.abort(now, self.id);
         });
-    }
-
-    pub(crate) fn set_linger(&self, linger: Option<Duration>) {
-        self.handle
-            .command(|state, now| state.endpoint.set_linger(now, self.id, linger));
     }
 
     pub(crate) fn open_subflow(
@@ -281,15 +284,27 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.handle.command(|state, now| {
+        let known = self.handle.command(|state, now| {
             let known = state.connections.remove(&self.id);
-            if known.is_some_and(|connection| !connection.established) {
+            if known.as_ref().is_some_and(|known| !known.established) {
                 // A connect that nobody waits for any more: the peer need not hear of it politely.
                 let _ = state.endpoint.abort(now, self.id);
             }
             state.endpoint.release(now, self.id);
+            known
         });
+        end_of_events(known);
     }
+}
+
+/// Whoever listens to the events of a connection that the application has let go of hears of the
+/// end, and is woken without the lock.
+pub(crate) fn end_of_events(connection: Option<ConnectionState>) {
+    let mut woken = Vec::new();
+    if let Some(mut connection) = connection {
+        connection.finish(None, &mut woken);
+    }
+    wake_all(&mut woken);
 }
 
 fn readers(connection: &mut ConnectionState) -> &mut WakerSet {

@@ -1,0 +1,83 @@
+//! What a socket remembers of options that were set on it.
+//!
+//! The module owns the values and the defaults of Linux. What a connection needs of them is in its
+//! `ConnectionConfig`, or is applied once there is a connection.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+use umptcp_stack::InterfaceId;
+
+/// Options that a socket keeps.
+#[derive(Clone, Debug)]
+pub struct KeptOptions {
+    pub(in crate::bsd) reuse_address: bool,
+    pub(in crate::bsd) reuse_port: bool,
+    pub(in crate::bsd) v6_only: bool,
+    /// `IP_BIND_ADDRESS_NO_PORT`.
+    pub(in crate::bsd) bind_without_port: bool,
+    /// `IP_LOCAL_PORT_RANGE`: first and last, 0 for no limit.
+    pub(in crate::bsd) port_range: (u16, u16),
+    /// `SO_BINDTODEVICE`, `SO_BINDTOIFINDEX`.
+    pub(in crate::bsd) interface: Option<InterfaceId>,
+    /// `SO_KEEPALIVE`; its times stay when it is switched off.
+    pub(in crate::bsd) keepalive: bool,
+    pub(in crate::bsd) keepalive_times: umptcp_stack::Keepalive,
+    /// `SO_RCVLOWAT` as it was asked for.
+    pub(in crate::bsd) receive_low_water: usize,
+    /// `SO_RCVTIMEO`, for whoever waits.
+    pub receive_timeout: Option<Duration>,
+    /// `SO_SNDTIMEO`, for whoever waits.
+    pub send_timeout: Option<Duration>,
+    /// `TCP_USER_TIMEOUT` was set.
+    pub(in crate::bsd) user_timeout_set: bool,
+    pub(in crate::bsd) cork: bool,
+    /// `TCP_NOTSENT_LOWAT`.
+    pub(in crate::bsd) notsent_low_water: u32,
+    /// `TCP_INQ`: `recvmsg` tells how much is left.
+    pub inq: bool,
+    /// RFC 6897 `TCP_MULTIPATH_ENABLE`, once it was set.
+    pub(in crate::bsd) multipath_enable: Option<bool>,
+    /// Values that are kept for whoever asks and change nothing, by level and number.
+    pub(in crate::bsd) remembered: BTreeMap<(i32, i32), i32>,
+}
+
+impl Default for KeptOptions {
+    fn default() -> Self {
+        Self {
+            reuse_address: false,
+            reuse_port: false,
+            v6_only: false,
+            bind_without_port: false,
+            port_range: (0, 0),
+            interface: None,
+            keepalive: false,
+            keepalive_times: umptcp_stack::Keepalive::default(),
+            receive_low_water: 1,
+            receive_timeout: None,
+            send_timeout: None,
+            user_timeout_set: false,
+            cork: false,
+            notsent_low_water: u32::MAX,
+            inq: false,
+            multipath_enable: None,
+            remembered: BTreeMap::new(),
+        }
+    }
+}
+
+impl KeptOptions {
+    /// What an accepted socket has of its listener's.
+    pub(in crate::bsd) fn inherited(&self) -> Self {
+        Self {
+            // The times of blocking calls are those of the descriptor.
+            receive_timeout: None,
+            send_timeout: None,
+            ..self.clone()
+        }
+    }
+
+    /// Bytes that make a socket readable: never more than half of what it can hold (Linux).
+    pub(in crate::bsd) fn receive_low_water(&self, capacity: usize) -> usize {
+        self.receive_low_water.min(capacity / 2).max(1)
+    }
+}

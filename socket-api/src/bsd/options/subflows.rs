@@ -1,0 +1,76 @@
+//! How options reach subflows: those that are there, and those that are still to come.
+//!
+//! The module owns the bridge between what a socket is told and the commands of the endpoint. What
+//! a connection starts with is in the socket's `ConnectionConfig`.
+
+use super::value::int_of;
+use crate::bsd::{Net, Socket};
+use umptcp_stack::SubflowChange;
+
+/// RFC 9293 §3.7.1: what a peer that has said nothing is sent, and Linux gives before a connection.
+const DEFAULT_MSS: i32 = 536;
+
+impl Socket {
+    /// Changes every subflow, now and in future.
+    pub(super) fn change_subflows(&mut self, net: &mut Net<'_>, change: SubflowChange) {
+        self.config.subflow.apply(change);
+        if let Some(id) = self.connection() {
+            // The only error is that there is no such connection any more.
+            let _ = net.endpoint.set_subflow_options(net.now, id, None, change);
+        }
+    }
+
+    pub(super) fn apply_keepalive(&mut self, net: &mut Net<'_>) {
+        let times = self.options.keepalive_times;
+        let keepalive = self.options.keepalive.then_some(times);
+        self.change_subflows(net, SubflowChange::Keepalive(keepalive));
+    }
+
+    pub(super) fn apply_buffers(&mut self, net: &mut Net<'_>) {
+        if let Some(id) = self.connection() {
+            let (send, receive) = (self.config.send_buffer, self.config.receive_buffer);
+            net.endpoint.set_buffer_limits(net.now, id, send, receive);
+        }
+    }
+
+    /// Brings a new connection to what the socket was told: what its listener was told after it had
+    /// begun to listen, and what no `ConnectionConfig` holds.
+    pub(in crate::bsd) fn apply_options(&mut self, net: &mut Net<'_>) {
+        let Some(id) = self.connection() else {
+            return;
+        };
+        if self.options.cork {
+            net.endpoint.set_cork(net.now, id, true);
+        }
+        net.endpoint.set_nodelay(net.now, id, self.config.nodelay);
+        net.endpoint.set_linger(net.now, id, self.config.linger);
+        self.apply_buffers(net);
+        let wanted = self.config.subflow;
+        for change in [
+            SubflowChange::TrafficClass(wanted.traffic_class),
+            SubflowChange::HopLimit(wanted.hop_limit),
+            SubflowChange::MssClamp(wanted.mss_clamp),
+            SubflowChange::Congestion(wanted.congestion),
+            SubflowChange::Keepalive(wanted.keepalive),
+            SubflowChange::Tag(wanted.tag),
+            SubflowChange::RateCap(wanted.rate_cap),
+        ] {
+            let current = net.endpoint.subflow_options(id, None);
+            let mut changed = current.unwrap_or(wanted);
+            changed.apply(change);
+            if current != Some(changed) {
+                // The only error is that there is no such connection any more.
+                let _ = net.endpoint.set_subflow_options(net.now, id, None, change);
+            }
+        }
+    }
+
+    /// `TCP_MAXSEG`.
+    pub(super) fn segment_size(&self, net: &Net<'_>) -> i32 {
+        let subflows = self.connection().map(|id| net.endpoint.subflows(id));
+        match subflows.as_deref() {
+            Some([first, ..]) => int_of(first.mss),
+            _ => self.config.subflow.mss_clamp.map_or(DEFAULT_MSS, i32::from),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What an application rules on a connection that lives: options of subflows, subflows by hand, and
+//! the endpoints of the host, seen from both ends and on the wire.
+//!
+//! | file | what |
+//! |---|---|
+//! | `net` | two hosts and the network between them |
+//! | `options` | traffic class, hop limit, tag, MSS clamp, congestion control |
+//! | `subflows` | opening, looking up and resetting |
+//! | `endpoints` | the rules of the path manager `Endpoints` |
+//! | `table` | the table of endpoints and its errors |
+
+mod endpoints;
+mod net;
+mod options;
+mod subflows;
+mod table;
