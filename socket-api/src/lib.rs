@@ -46,7 +46,6 @@
 //! | `stack_socket` | such a socket on a running stack |
 //! | `driver` | the task between devices and endpoint |
 //! | [`device`] | devices |
-//! | [`smapp`] | controllers: path management outside of the stack |
 //! | `netlink` | the operating system's links, addresses, routes |
 //! | `error` | the stack's errors as `io::Error`s |
 

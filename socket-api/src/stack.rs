@@ -119,11 +119,8 @@ impl Stack {
     /// Lets a controller rule the connections of the stack; it hears of those that are there as if
     /// they were new. It runs in the stack's own task, so it must not wait.
     pub fn add_controller(&self, controller: Box<dyn Controller>) -> ControllerId {
-        self.handle.command(|state, now| {
-            state
-                .controllers
-                .add(now, &mut state.endpoint, controller)
-        })
+        self.handle
+            .command(|state, now| state.controllers.add(now, &mut state.endpoint, controller))
     }
 
     /// Takes a controller away; what it has done stays.
@@ -136,11 +133,8 @@ impl Stack {
     /// # Errors
     /// See [`Control::execute`](crate::smapp::Control::execute).
     pub fn execute(&self, command: &Command) -> Result<Reply, Errno> {
-        self.handle.command(|state, now| {
-            state
-                .controllers
-                .execute(now, &mut state.endpoint, command)
-        })
+        self.handle
+            .command(|state, now| state.controllers.execute(now, &mut state.endpoint, command))
     }
 
     /// Looks something up for SMAPP.

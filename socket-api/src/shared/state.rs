@@ -205,7 +205,10 @@ impl State {
 
     /// When [`Self::handle_timeout`] wants to be called next.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let timeouts = [self.endpoint.poll_timeout(), self.controllers.poll_timeout()];
+        let timeouts = [
+            self.endpoint.poll_timeout(),
+            self.controllers.poll_timeout(),
+        ];
         timeouts.into_iter().flatten().min()
     }
 

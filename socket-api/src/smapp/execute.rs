@@ -2,7 +2,9 @@
 //!
 //! Owns the way from a command to the endpoint's methods, and from their errors to errnos.
 
-use super::command::{Command, CreateSubflow, EndpointFlags, EndpointKey, HostEndpoint, Limits, Reply};
+use super::command::{
+    Command, CreateSubflow, EndpointFlags, EndpointKey, HostEndpoint, Limits, Reply,
+};
 use super::controller::Control;
 use super::errno::{of_address, of_opening, of_path_endpoint};
 use super::event::Token;
@@ -258,9 +260,9 @@ impl LocalControl<'_> {
                     Err(error) => Err(of_path_endpoint(&error)),
                 };
             }
-            Command::RemoveEndpoint(key) => {
-                self.endpoint.remove_path_endpoint(now, path_endpoint_key(key))
-            }
+            Command::RemoveEndpoint(key) => self
+                .endpoint
+                .remove_path_endpoint(now, path_endpoint_key(key)),
             Command::FlushEndpoints => {
                 self.endpoint.flush_path_endpoints(now);
                 Ok(())

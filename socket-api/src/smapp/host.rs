@@ -120,7 +120,11 @@ impl Controllers {
         self.act(endpoint, |control| control.query(query))
     }
 
-    fn act<T>(&mut self, endpoint: &mut Endpoint, act: impl FnOnce(&mut LocalControl<'_>) -> T) -> T {
+    fn act<T>(
+        &mut self,
+        endpoint: &mut Endpoint,
+        act: impl FnOnce(&mut LocalControl<'_>) -> T,
+    ) -> T {
         let mut fresh = Registry::default();
         let registry = if self.slots.is_empty() {
             // Nobody has kept the other one up to date.
@@ -141,7 +145,9 @@ impl Controllers {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let slots = self.slots.iter();
-        slots.filter_map(|slot| slot.controller.poll_timeout()).min()
+        slots
+            .filter_map(|slot| slot.controller.poll_timeout())
+            .min()
     }
 
     /// Lets the controllers do what is due.

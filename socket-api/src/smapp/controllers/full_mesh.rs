@@ -271,8 +271,7 @@ impl Controller for FullMesh {
 
     fn handle_timeout(&mut self, now: Instant, commands: &mut Commands<'_>) {
         for (subflow, result) in self.openings.run(now, commands) {
-            let (Some(mesh), Some(local)) =
-                (self.meshes.get_mut(&subflow.token), subflow.local)
+            let (Some(mesh), Some(local)) = (self.meshes.get_mut(&subflow.token), subflow.local)
             else {
                 continue;
             };

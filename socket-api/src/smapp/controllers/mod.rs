@@ -13,7 +13,7 @@ mod refreshing_subflows;
 mod replacement;
 mod smart_backup;
 mod smart_streaming;
-#[cfg(any())]
+#[cfg(test)]
 mod tests;
 
 pub use delayed_establishment::{DelayedEstablishment, DelayedEstablishmentConfig};

@@ -126,7 +126,9 @@ impl Replacement {
         };
         for _ in 1..self.config.subflows {
             // One that fails is missing at the first look.
-            let _ = self.openings.open(now, bundle.further(connection.token), commands);
+            let _ = self
+                .openings
+                .open(now, bundle.further(connection.token), commands);
         }
         self.bundles.insert(connection.token, bundle);
     }
@@ -143,7 +145,12 @@ impl Replacement {
         let carried = |state: &SubflowState| state.bytes_acked + state.bytes_received;
         let before = std::mem::take(&mut bundle.carried);
         let since = |state: &SubflowState| {
-            carried(state) - before.get(&state.id).copied().unwrap_or(0).min(carried(state))
+            carried(state)
+                - before
+                    .get(&state.id)
+                    .copied()
+                    .unwrap_or(0)
+                    .min(carried(state))
         };
         let progress: u64 = subflows.iter().map(since).sum();
         bundle

@@ -1,0 +1,3 @@
+//! The second subflow waits until a transfer has proven large.
+
+use super::*;

@@ -1,0 +1,39 @@
+//! Controllers (SMAPP) in virtual time: they hear what happens on their host, and are called at their
+//! deadlines, as on a running stack.
+
+use super::host::Host;
+use super::{HostId, World};
+use umptcp::smapp::{Controller, ControllerId};
+
+impl World {
+    /// Adds a controller that rules the connections of a host, from now on.
+    pub fn add_controller(
+        &mut self,
+        host: HostId,
+        controller: Box<dyn Controller>,
+    ) -> ControllerId {
+        let now = self.now;
+        let Host {
+            endpoint,
+            controllers,
+            ..
+        } = &mut self.hosts[host.0];
+        controllers.add(now, endpoint, controller)
+    }
+
+    /// Lets the controllers of a host do what is due.
+    pub(super) fn run_controllers(&mut self, host: usize) -> bool {
+        let Host {
+            endpoint,
+            controllers,
+            ..
+        } = &mut self.hosts[host];
+        let due = controllers.poll_timeout();
+        if due.is_none_or(|due| due > self.now) {
+            return false;
+        }
+        controllers.handle_timeout(self.now, endpoint);
+        self.drain(host);
+        true
+    }
+}
