@@ -79,6 +79,25 @@ impl Controllers {
         id
     }
 
+    /// Tells a controller of the connections and listeners that there are, as if they were new.
+    pub fn tell_known(&mut self, now: Instant, endpoint: &mut Endpoint, id: ControllerId) {
+        let Some(index) = self.slots.iter().position(|slot| slot.id == id) else {
+            return;
+        };
+        let mut events = Vec::new();
+        Registry::default().synchronize(endpoint, &mut events);
+        for event in events {
+            self.tell(now, endpoint, index, &event);
+        }
+    }
+
+    /// Changes which events a controller hears.
+    pub fn set_events(&mut self, id: ControllerId, events: EventMask) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.id == id) {
+            slot.filter = events;
+        }
+    }
+
     /// Takes a controller away; what it has done stays.
     pub fn remove(&mut self, id: ControllerId) -> Option<Box<dyn Controller>> {
         let index = self.slots.iter().position(|slot| slot.id == id)?;

@@ -7,6 +7,7 @@ mod namespace;
 mod blocking;
 mod connecting;
 mod control;
+mod control_socket;
 mod hosts;
 mod lifecycle;
 mod listening;

@@ -218,7 +218,7 @@ pub struct ConnectionConfig {
     /// Which subflows are opened and which addresses are announced.
     pub path_manager: PathManagerKind,
     /// The only local addresses that its subflows may use, that are announced, and that the peer
-    /// may join, beside that of the initial subflow (RFC 6897 §3.3); `None` stands for all.
+    /// may join, beside that of the initial subflow (RFC 6897 §5.3.3); `None` stands for all.
     pub allowed_local: Option<Vec<IpAddr>>,
     /// The most bytes that may wait to be read, over all subflows: the largest receive window. The
     /// buffer starts small and grows up to this while the application keeps up with what arrives.

@@ -81,7 +81,7 @@ impl Endpoint {
     }
 
     /// Lets a connection use these local addresses and that of its initial subflow only, or all
-    /// with `None` (RFC 6897 §3.3). Subflows from others close, once permitted paths that were
+    /// with `None` (RFC 6897 §5.3.3). Subflows from others close, once permitted paths that were
     /// unused are up, and the peer is told (REMOVE_ADDR).
     ///
     /// # Errors

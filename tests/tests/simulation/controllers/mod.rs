@@ -3,6 +3,7 @@
 
 mod blocks;
 mod delayed_establishment;
+mod events;
 mod full_mesh;
 mod refresh;
 mod smart_backup;
@@ -13,7 +14,7 @@ use rand::rngs::ChaCha12Rng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::net::IpAddr;
 use umptcp::smapp::Controller;
-use umptcp_lab::world::{DropIf, HostId, WireId, World};
+use umptcp_lab::world::{DropIf, HostId, Outcome, WireId, World};
 use umptcp_stack::{Endpoint, Instant, PathManagerKind, SubflowInfo};
 
 const SEEDS: std::ops::Range<u64> = 0..8;

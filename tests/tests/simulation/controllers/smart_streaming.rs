@@ -36,11 +36,10 @@ fn in_time(seed: u64, loss: f64, controller: Option<Box<dyn Controller>>) -> usi
         remote,
         config,
     };
-    let stream = world.connect(client, connect, Box::new(Source::of(BLOCKS)));
-    let outcome = world.run_until(|world| world.session(stream).is_done(), at(600_000));
-    assert_eq!(outcome, umptcp_lab::world::Outcome::Done);
+    world.connect(client, connect, Box::new(Source::of(BLOCKS)));
+    // Two seconds after the last one was written.
+    world.run_until(|_| false, at((BLOCKS + 1) * 1000));
     let arrivals = arrivals.borrow();
-    assert_eq!(arrivals.len() as u64, BLOCKS);
     // The first was written when the connection was established, a round trip after the SYN.
     let written = (0..).map(|block: u64| at(30 + block * 1000));
     let pairs = arrivals.iter().zip(written);
@@ -55,7 +54,11 @@ fn most_blocks_arrive_within_their_second() {
         for seed in SEEDS {
             let with = in_time(seed, loss, Some(Box::new(SmartStreaming::default())));
             let without = in_time(seed, loss, None);
-            eprintln!("loss {loss} seed {seed}: {with} {without}");
+            let description = format!("loss {loss}, seed {seed}: {with} and {without} of {BLOCKS}");
+            eprintln!("{description}");
+            assert!(with >= 24 && with > without, "{description}");
+            // At 10 % loss recovery alone saves many.
+            assert!(loss < 0.15 || without < 6, "{description}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::host::Host;
 use super::{HostId, World};
-use umptcp::smapp::{Controller, ControllerId};
+use umptcp::smapp::{Answer, Command, Controller, ControllerId, Errno, Query, Reply};
 
 impl World {
     /// Adds a controller that rules the connections of a host, from now on.
@@ -19,6 +19,33 @@ impl World {
             ..
         } = &mut self.hosts[host.0];
         controllers.add(now, endpoint, controller)
+    }
+
+    /// Carries out a command of SMAPP on a host.
+    ///
+    /// # Errors
+    /// See `umptcp::smapp::Control::execute`.
+    pub fn execute(&mut self, host: HostId, command: &Command) -> Result<Reply, Errno> {
+        let now = self.now;
+        let Host {
+            endpoint,
+            controllers,
+            ..
+        } = &mut self.hosts[host.0];
+        controllers.execute(now, endpoint, command)
+    }
+
+    /// Looks something up for SMAPP on a host.
+    ///
+    /// # Errors
+    /// See `umptcp::smapp::Control::query`.
+    pub fn query(&mut self, host: HostId, query: &Query) -> Result<Answer, Errno> {
+        let Host {
+            endpoint,
+            controllers,
+            ..
+        } = &mut self.hosts[host.0];
+        controllers.query(endpoint, query)
     }
 
     /// Lets the controllers of a host do what is due.
