@@ -7,13 +7,13 @@ use umptcp_lab::world::{Io, Progress, Script};
 use umptcp_stack::{Event, Instant, ReadError, WriteError};
 
 /// Bytes of a block.
-pub const BLOCK: u64 = 64 << 10;
+pub(super) const BLOCK: u64 = 64 << 10;
 /// From one block to the next.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Writes so many blocks, then ends the stream.
 #[derive(Debug)]
-pub struct Source {
+pub(super) struct Source {
     blocks: u64,
     started: Option<Instant>,
     progress: Progress,
@@ -22,7 +22,7 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn of(blocks: u64) -> Self {
+    pub(super) fn of(blocks: u64) -> Self {
         Self {
             blocks,
             started: None,
@@ -82,11 +82,11 @@ impl Script for Source {
 }
 
 /// When each block was complete.
-pub type Arrivals = Rc<RefCell<Vec<Instant>>>;
+pub(super) type Arrivals = Rc<RefCell<Vec<Instant>>>;
 
 /// Reads to the end.
 #[derive(Debug)]
-pub struct Sink {
+pub(super) struct Sink {
     arrivals: Arrivals,
     progress: Progress,
     shut_down: bool,
@@ -94,7 +94,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    pub fn noting_in(arrivals: Arrivals) -> Self {
+    pub(super) fn noting_in(arrivals: Arrivals) -> Self {
         Self {
             arrivals,
             progress: Progress::default(),
