@@ -8,21 +8,27 @@
 //! Others: `full-mesh`, `smart-streaming`, `refresh`, `refreshing-subflows`,
 //! `delayed-establishment`. Without an argument all run, one after the other.
 
-#[expect(dead_code, reason = "it looks at subflows by queries")]
-mod two_paths;
-
 use std::collections::BTreeSet;
+use std::error::Error;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
-use two_paths::{Outcome, TwoPaths};
 use umptcp::smapp::controllers::{
     DelayedEstablishment, DelayedEstablishmentConfig, FullMesh, Refresh, RefreshingSubflows,
     ReplacementConfig, SmartBackup, SmartBackupConfig, SmartStreaming, SmartStreamingConfig,
 };
 use umptcp::smapp::{Answer, Command, Controller, Query, SubflowState, Token};
-use umptcp::{ConnectionConfig, LinkSwitch, MptcpStream, PathManagerKind, Stack};
+use umptcp::{
+    ConnectionConfig, Device, MemoryDevice, MptcpStream, PathManagerKind, Stack, Transmit,
+};
+
+/// Whatever goes wrong ends the example.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const SERVER: &str = "10.0.0.2:7";
 /// The client's addresses on the two links.
@@ -31,11 +37,46 @@ const SECOND: &str = "10.0.1.1";
 /// What a path must have failed by.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// One end of a link that can go silent: packets vanish, and neither end is told.
+#[derive(Debug)]
+struct Fragile {
+    device: MemoryDevice,
+    silent: Arc<AtomicBool>,
+}
+
+impl Device for Fragile {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let received = self.device.poll_recv(cx, buffer);
+            let vanishes = self.silent.load(Ordering::Relaxed);
+            if !vanishes || !matches!(received, Poll::Ready(Ok(_))) {
+                return received;
+            }
+        }
+    }
+
+    fn send(&mut self, packet: &Transmit) -> io::Result<()> {
+        if self.silent.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.device.send(packet)
+    }
+
+    fn mtu(&self) -> u16 {
+        self.device.mtu()
+    }
+
+    fn poll_link(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.device.poll_link(cx)
+    }
+}
+
 /// Both hosts, and the connection that the controller rules.
 struct Scene {
     client: Stack,
     server: Stack,
-    links: [LinkSwitch; 2],
+    /// The first link has gone silent.
+    silent: Arc<AtomicBool>,
     stream: MptcpStream,
     first: IpAddr,
     second: IpAddr,
@@ -44,9 +85,21 @@ struct Scene {
 impl Scene {
     /// Connects, with a controller on the client's side; the server sends everything back.
     async fn with(controller: Box<dyn Controller>) -> Outcome<Self> {
-        let hosts = TwoPaths::new();
-        let server = hosts.server.start()?;
-        let client = hosts.client.start()?;
+        let silent = Arc::new(AtomicBool::new(false));
+        let (device, server_0) = MemoryDevice::pair(1500);
+        let client_0 = Fragile {
+            device,
+            silent: Arc::clone(&silent),
+        };
+        let (client_1, server_1) = MemoryDevice::pair(1500);
+        let server = Stack::builder()
+            .interface(server_0, ["10.0.0.2".parse()?])
+            .interface(server_1, ["10.0.1.2".parse()?])
+            .start()?;
+        let client = Stack::builder()
+            .interface(client_0, [FIRST.parse()?])
+            .interface(client_1, [SECOND.parse()?])
+            .start()?;
         client.add_controller(controller);
         let address: SocketAddr = SERVER.parse()?;
         let listener = server.listen(address, ConnectionConfig::default())?;
@@ -63,7 +116,7 @@ impl Scene {
         Ok(Self {
             client,
             server,
-            links: hosts.links,
+            silent,
             stream,
             first: FIRST.parse()?,
             second: SECOND.parse()?,
@@ -176,7 +229,7 @@ async fn smart_backup() -> Outcome<String> {
     if scene.subflows()?.len() != 1 {
         return Err("the backup was opened before it was needed".into());
     }
-    scene.links[0].set_up(false);
+    scene.silent.store(true, Ordering::Relaxed);
     timeout(PATIENCE, scene.exchange(100_000)).await??;
     let (first, second) = (scene.first, scene.second);
     let switched = |subflows: &[SubflowState]| uses(subflows, second) && !uses(subflows, first);
@@ -196,7 +249,7 @@ async fn smart_streaming() -> Outcome<String> {
     let mut scene = Scene::with(Box::new(SmartStreaming::new(config))).await?;
     for block in 0..10 {
         if block == 3 {
-            scene.links[0].set_up(false);
+            scene.silent.store(true, Ordering::Relaxed);
         }
         let (come, ()) = tokio::join!(timeout(PATIENCE, scene.exchange(BLOCK)), sleep(period));
         come??;
