@@ -33,6 +33,8 @@ pub struct System {
     /// RFC 6897 §4.1: a socket that is bound to one address, of an application that did not ask
     /// for MPTCP by [`TCP_MULTIPATH_ENABLE`](super::options), uses plain TCP. Linux does not do so.
     pub legacy_rules: bool,
+    /// RFC 6897 §3.1.3, REQ13: connections end with their first subflow.
+    pub fate_sharing: bool,
     /// Ports below 1024 may be bound, and options that ask for privileges in a kernel may be set.
     pub privileged: bool,
     /// The interfaces of the stack, with the names by which `SO_BINDTODEVICE` knows them.
@@ -73,6 +75,7 @@ impl Default for System {
             enabled: true,
             profile: OptionProfile::default(),
             legacy_rules: false,
+            fate_sharing: false,
             privileged: false,
             interfaces: Vec::new(),
             draft_layout: DraftLayout::default(),

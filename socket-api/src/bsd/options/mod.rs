@@ -8,6 +8,7 @@
 //! | `socket_level`, `tcp_level`, `ip_level` | options of any TCP socket, and how they reach subflows |
 //! | [`draft`] | subflows of a socket: draft-hesmans-mptcp-socket, draft-samar-mptcp-socketapi |
 //! | `face` | the same for Rust programs |
+//! | [`rfc6897`] | the basic API of RFC 6897, and where a connection may come from |
 //! | `value`, `kept`, `subflows` | values as bytes, what a socket remembers, how options reach subflows |
 //!
 //! # Decisions
@@ -30,6 +31,7 @@ pub mod draft;
 mod face;
 mod ip_level;
 mod kept;
+pub mod rfc6897;
 mod socket_level;
 mod subflows;
 mod tcp_level;
@@ -40,6 +42,7 @@ pub use kept::KeptOptions;
 
 use super::{Errno, Net, OptionProfile, Protocol, Socket, UserMemory, connection_info};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use umptcp_stack::{
     ConnectionId, ConnectionInfo, ConnectionProtocol, Keepalive, PlainDirections, SubflowId,
     SubflowInfo,
@@ -55,6 +58,8 @@ pub(in crate::bsd) struct FamilyState {
     numbers: draft::SubflowNumbers,
     /// Times of probes that were set on one subflow.
     keepalive_times: BTreeMap<SubflowId, Keepalive>,
+    /// Where a call that says so itself connects from.
+    source: Option<SocketAddr>,
 }
 
 impl Socket {
@@ -120,7 +125,8 @@ impl Socket {
         if level != libc::IPPROTO_TCP {
             return None;
         }
-        self.get_draft(net, name, value, memory)
+        self.get_rfc6897(net, name, value)
+            .or_else(|| self.get_draft(net, name, value, memory))
     }
 
     fn set_of_family(
@@ -134,7 +140,8 @@ impl Socket {
         if level != libc::IPPROTO_TCP {
             return None;
         }
-        self.set_draft(net, name, value, memory)
+        self.set_rfc6897(net, name, value)
+            .or_else(|| self.set_draft(net, name, value, memory))
     }
 
     /// Its connection, which speaks MPTCP or may still come to do so.
