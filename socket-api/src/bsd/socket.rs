@@ -144,7 +144,9 @@ impl Socket {
         let mut config = system.defaults.clone();
         config.mptcp = match (protocol, system.profile) {
             (Protocol::Mptcp, _) => true,
-            (Protocol::Tcp, OptionProfile::MultipathTcpOrg) => system.enabled,
+            (Protocol::Tcp, OptionProfile::MultipathTcpOrg) => {
+                system.enabled && !system.mptcp_on_request
+            }
             (Protocol::Tcp, OptionProfile::Full | OptionProfile::Linux) => false,
         };
         Ok(Self::fresh(family, protocol, config))

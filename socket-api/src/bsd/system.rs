@@ -28,6 +28,8 @@ pub struct System {
     pub defaults: ConnectionConfig,
     /// MPTCP sockets may be made: `net.mptcp.enabled`.
     pub enabled: bool,
+    /// Under the profile `MultipathTcpOrg`, only sockets that ask for MPTCP use it.
+    pub mptcp_on_request: bool,
     /// Meaning of option numbers.
     pub profile: OptionProfile,
     /// RFC 6897 §4.1: a socket that is bound to one address, of an application that did not ask
@@ -73,6 +75,7 @@ impl Default for System {
         Self {
             defaults: ConnectionConfig::default(),
             enabled: true,
+            mptcp_on_request: false,
             profile: OptionProfile::default(),
             legacy_rules: false,
             fate_sharing: false,

@@ -44,6 +44,8 @@ pub struct KeptOptions {
     pub(in crate::bsd) multipath_added: Vec<SocketAddr>,
     /// Addresses that `TCP_MULTIPATH_REMOVE` took away before it.
     pub(in crate::bsd) multipath_removed: Vec<IpAddr>,
+    /// `MPTCP_INFO_FLAG_SAVE_MASTER` of multipath-tcp.org.
+    pub(in crate::bsd) keep_initial: bool,
     /// Values that are kept for whoever asks and change nothing, by level and number.
     pub(in crate::bsd) remembered: BTreeMap<(i32, i32), i32>,
 }
@@ -69,6 +71,7 @@ impl Default for KeptOptions {
             draft_events: false,
             multipath_enable: None,
             multipath_added: Vec::new(),
+            keep_initial: false,
             multipath_removed: Vec::new(),
             remembered: BTreeMap::new(),
         }

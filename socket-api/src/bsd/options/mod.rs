@@ -8,6 +8,7 @@
 //! | `socket_level`, `tcp_level`, `ip_level` | options of any TCP socket, and how they reach subflows |
 //! | [`draft`] | subflows of a socket: draft-hesmans-mptcp-socket, draft-samar-mptcp-socketapi |
 //! | `face` | the same for Rust programs |
+//! | [`multipath_tcp_org`] | the options and sysctls of the multipath-tcp.org kernel, if the profile says so |
 //! | [`rfc6897`] | the basic API of RFC 6897, and where a connection may come from |
 //! | `value`, `kept`, `subflows` | values as bytes, what a socket remembers, how options reach subflows |
 //!
@@ -31,6 +32,7 @@ pub mod draft;
 mod face;
 mod ip_level;
 mod kept;
+pub mod multipath_tcp_org;
 pub mod rfc6897;
 mod socket_level;
 mod subflows;
@@ -126,6 +128,7 @@ impl Socket {
             return None;
         }
         self.get_rfc6897(net, name, value)
+            .or_else(|| self.get_multipath_tcp_org(net, name, value, memory))
             .or_else(|| self.get_draft(net, name, value, memory))
     }
 
@@ -141,6 +144,7 @@ impl Socket {
             return None;
         }
         self.set_rfc6897(net, name, value)
+            .or_else(|| self.set_multipath_tcp_org(net, name, value))
             .or_else(|| self.set_draft(net, name, value, memory))
     }
 
