@@ -233,7 +233,8 @@ impl Socket {
         }
         let local = self.to_stack(address)?;
         let ip = local.ip();
-        if !ip.is_unspecified() && !net.endpoint.has_address(ip) {
+        let ours = ip.is_unspecified() || net.endpoint.has_address(ip);
+        if !ours && !self.options.free_bind {
             return Err(Errno::EADDRNOTAVAIL);
         }
         if (1..1024).contains(&local.port()) && !net.system.privileged {
@@ -352,7 +353,7 @@ impl Socket {
         }
     }
 
-    /// What a connection starts with now: RFC 6897 §4.1 under the legacy rules, and one that is
+    /// What a connection starts with now: RFC 6897 §4.2.1 under the legacy rules, and one that is
     /// bound to an interface never leaves it.
     fn starting_config(&self, net: &Net<'_>) -> ConnectionConfig {
         let mut config = self.config.clone();

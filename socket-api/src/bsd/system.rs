@@ -32,7 +32,7 @@ pub struct System {
     pub mptcp_on_request: bool,
     /// Meaning of option numbers.
     pub profile: OptionProfile,
-    /// RFC 6897 §4.1: a socket that is bound to one address, of an application that did not ask
+    /// RFC 6897 §4.2.1: a socket that is bound to one address, of an application that did not ask
     /// for MPTCP by [`TCP_MULTIPATH_ENABLE`](super::options), uses plain TCP. Linux does not do so.
     pub legacy_rules: bool,
     /// RFC 6897 §3.1.3, REQ13: connections end with their first subflow.
@@ -56,6 +56,13 @@ impl System {
         let mut interfaces = self.interfaces.iter();
         let found = interfaces.find(|(_, known)| known == name);
         found.map(|(id, _)| Some(*id)).ok_or(Errno::ENODEV)
+    }
+
+    /// The name of an interface.
+    pub(super) fn name_of(&self, interface: InterfaceId) -> Option<&str> {
+        let mut interfaces = self.interfaces.iter();
+        let found = interfaces.find(|(id, _)| *id == interface);
+        found.map(|(_, name)| name.as_str())
     }
 
     /// The interface with this index, counted from 1; 0 stands for any interface.

@@ -10,6 +10,7 @@
 //! | `face` | the same for Rust programs |
 //! | [`multipath_tcp_org`] | the options and sysctls of the multipath-tcp.org kernel, if the profile says so |
 //! | [`rfc6897`] | the basic API of RFC 6897, and where a connection may come from |
+//! | [`linux`] | upstream Linux: `SOL_MPTCP`, `TCP_INFO` and what tells MPTCP from TCP, sysctls, counters |
 //! | `value`, `kept`, `subflows` | values as bytes, what a socket remembers, how options reach subflows |
 //!
 //! # Decisions
@@ -22,7 +23,7 @@
 //!   `IP_TTL`, `SO_MAX_PACING_RATE` …) works, unless the profile is `Linux`. What the stack cannot do
 //!   is never accepted silently: `EOPNOTSUPP` if the number is known, `ENOPROTOOPT` if it is not.
 //! - **Not MPTCP, or fallen back**: every option that concerns MPTCP gives `EOPNOTSUPP`, also on IPv6
-//!   sockets, where Linux gives `ENOPROTOOPT` for `MPTCP_INFO`.
+//!   sockets, where Linux, and the profile of that name, gives `ENOPROTOOPT` for `MPTCP_INFO`.
 //! - **An option that comes too late** gives `EINVAL`, as in Linux; only those of
 //!   multipath-tcp.org give `EPERM`, as there.
 //! - **Subflow ids** count from 1 and are never used again where they are 32 bits wide (Linux); the
@@ -32,6 +33,7 @@ pub mod draft;
 mod face;
 mod ip_level;
 mod kept;
+pub mod linux;
 pub mod multipath_tcp_org;
 pub mod rfc6897;
 mod socket_level;
@@ -42,13 +44,12 @@ mod value;
 pub use face::SocketOptions;
 pub use kept::KeptOptions;
 
-use super::{Errno, Net, OptionProfile, Protocol, Socket, UserMemory, connection_info};
+use super::{
+    Errno, Net, OptionProfile, Protocol, Socket, SocketState, UserMemory, connection_info,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use umptcp_stack::{
-    ConnectionId, ConnectionInfo, ConnectionProtocol, Keepalive, PlainDirections, SubflowId,
-    SubflowInfo,
-};
+use umptcp_stack::{ConnectionInfo, ConnectionProtocol, Keepalive, PlainDirections, SubflowId};
 
 /// `SOL_MPTCP`.
 pub const SOL_MPTCP: i32 = 284;
@@ -82,11 +83,17 @@ impl Socket {
         if let Some(result) = self.get_of_family(net, level, name, value, memory) {
             return result;
         }
+        if self.is_restricted(net) {
+            linux::check_get(self.is_mptcp(net), level, name)?;
+        }
         match level {
+            SOL_MPTCP => self.get_mptcp_level(net, name, value, memory),
             libc::SOL_SOCKET => self.get_socket_level(net, name, value),
             libc::IPPROTO_TCP => self.get_tcp_level(net, name, value),
-            libc::IPPROTO_IP => self.get_ip_level(net, name, value),
+            libc::IPPROTO_IP => self.get_ip_level(name, value),
             libc::IPPROTO_IPV6 => self.get_ipv6_level(net, name, value),
+            // As Linux: IPv4 knows no other level, and says so in its own way.
+            _ if net.system.profile == OptionProfile::Linux => Err(self.without_mptcp(net)),
             _ => Err(Errno::ENOPROTOOPT),
         }
     }
@@ -105,6 +112,9 @@ impl Socket {
     ) -> Result<(), Errno> {
         if let Some(result) = self.set_of_family(net, level, name, value, memory) {
             return result;
+        }
+        if self.is_restricted(net) {
+            linux::check_set(self.family, self.is_mptcp(net), level, name)?;
         }
         match level {
             libc::SOL_SOCKET => self.set_socket_level(net, name, value),
@@ -172,16 +182,6 @@ impl Socket {
         Ok(info)
     }
 
-    /// `struct tcp_info` of one subflow.
-    fn tcp_info_of(
-        &self,
-        _net: &Net<'_>,
-        _id: ConnectionId,
-        _subflow: &SubflowInfo,
-    ) -> Result<Vec<u8>, Errno> {
-        Err(Errno::EOPNOTSUPP)
-    }
-
     /// A connection has begun.
     pub(in crate::bsd) fn families_begin(&mut self, net: &mut Net<'_>) {
         self.families = FamilyState::default();
@@ -200,11 +200,15 @@ impl Socket {
         self.protocol == Protocol::Mptcp && net.system.profile == OptionProfile::Linux
     }
 
-    /// Options that concern only how the first subflow begins (API reference 4.4).
-    fn check_not_begun(&self) -> Result<(), Errno> {
-        match (self.protocol, &self.state) {
-            (Protocol::Tcp, _) | (_, super::SocketState::Fresh) => Ok(()),
-            (Protocol::Mptcp, _) => Err(Errno::EINVAL),
+    /// Options that concern only how the first subflow begins (API reference 4.4). What has fallen back
+    /// is like TCP, which takes them at any time.
+    fn check_not_begun(&self, net: &Net<'_>) -> Result<(), Errno> {
+        match self.state {
+            SocketState::Fresh | SocketState::Listening(_) => Ok(()),
+            SocketState::Connecting(_) | SocketState::Connected(_) if self.is_mptcp(net) => {
+                Err(Errno::EINVAL)
+            }
+            SocketState::Connecting(_) | SocketState::Connected(_) => Ok(()),
         }
     }
 
@@ -217,6 +221,12 @@ impl Socket {
 
     fn remembered(&self, level: i32, name: i32) -> i32 {
         let known = self.options.remembered.get(&(level, name));
-        known.copied().unwrap_or(0)
+        // As Linux: no CPU in particular.
+        let default = if (level, name) == (libc::SOL_SOCKET, libc::SO_INCOMING_CPU) {
+            -1
+        } else {
+            0
+        };
+        known.copied().unwrap_or(default)
     }
 }

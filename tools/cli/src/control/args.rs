@@ -19,7 +19,7 @@ pub(crate) enum ControlCommand {
 #[derive(Debug, Args)]
 pub(crate) struct SocketArgs {
     /// The control socket of the stack [default: umptcp.sock in $XDG_RUNTIME_DIR or /run]
-    #[arg(long, value_name = "PATH", env = "UMPTCP_SOCKET")]
+    #[arg(long, value_name = "PATH", env = "UMPTCP_SOCKET", global = true)]
     pub(crate) socket: Option<PathBuf>,
 }
 

@@ -137,8 +137,8 @@ impl Socket {
     pub(super) fn get_sub_info(&mut self, net: &Net<'_>, value: &mut [u8]) -> Result<usize, Errno> {
         self.multipath_connection(net)?;
         let number = *value.first().ok_or(Errno::EINVAL)?;
-        let (id, subflow) = self.subflow_numbered(net, number)?;
-        let info = self.tcp_info_of(net, id, &subflow)?;
+        let (_, subflow) = self.subflow_numbered(net, number)?;
+        let info = self.tcp_info_of(net, &subflow).to_bytes();
         Ok(write_truncated(value, &info))
     }
 }

@@ -132,7 +132,7 @@ impl Socket {
                 return Ok(write_name(value, name, CONGESTION_NAME_LEN));
             }
             (libc::IPPROTO_TCP, libc::TCP_INFO) => {
-                let info = self.tcp_info_of(net, id, subflow)?;
+                let info = self.tcp_info_of(net, subflow).to_bytes();
                 return Ok(write_truncated(value, &info));
             }
             (libc::IPPROTO_IP, libc::IP_TOS) | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {

@@ -36,10 +36,9 @@ impl Socket {
             Err(Errno::EOPNOTSUPP) => return Err(Errno::EINVAL),
             other => other?,
         };
-        let table: &mut [u8; MPTCP_INFO_SIZE] =
-            value.first_chunk_mut().ok_or(Errno::EINVAL)?;
+        let table: &mut [u8; MPTCP_INFO_SIZE] = value.first_chunk_mut().ok_or(Errno::EINVAL)?;
         let subflows = net.endpoint.subflows(info.id);
-        let figures = |subflow: &SubflowInfo| self.tcp_info_of(net, info.id, subflow);
+        let figures = |subflow: &SubflowInfo| self.tcp_info_of(net, subflow).to_bytes().to_vec();
         let meta = pointer(table, META_INFO);
         if meta != 0 {
             let bytes = meta_info(net.now, &info, &subflows);
@@ -48,10 +47,10 @@ impl Socket {
         }
         let initial = pointer(table, INITIAL);
         if initial != 0 {
-            let first = subflows.first().filter(|first| {
-                first.closed.is_none() || self.options.keep_initial
-            });
-            let bytes = figures(first.ok_or(Errno::EINVAL)?)?;
+            let first = subflows
+                .first()
+                .filter(|first| first.closed.is_none() || self.options.keep_initial);
+            let bytes = figures(first.ok_or(Errno::EINVAL)?);
             let len = write_element(memory, initial, &bytes, length(table, TCP_INFO_LEN))?;
             set_length(table, TCP_INFO_LEN, len);
         }
@@ -61,10 +60,9 @@ impl Socket {
             .collect();
         let array = pointer(table, SUBFLOWS);
         if array != 0 {
-            let elements: Result<Vec<_>, Errno> =
-                open.iter().map(|subflow| figures(subflow)).collect();
+            let elements: Vec<_> = open.iter().map(|subflow| figures(subflow)).collect();
             let room = (length(table, TCP_INFO_LEN), length(table, SUB_LEN));
-            let (element, total) = write_array(memory, array, &elements?, room)?;
+            let (element, total) = write_array(memory, array, &elements, room)?;
             set_length(table, TCP_INFO_LEN, element);
             set_length(table, SUB_LEN, total);
         }
@@ -102,7 +100,12 @@ fn write_array(
     elements: &[Vec<u8>],
     (element, total): (usize, usize),
 ) -> Result<(usize, usize), Errno> {
-    let size = elements.iter().map(Vec::len).max().unwrap_or(0).min(element);
+    let size = elements
+        .iter()
+        .map(Vec::len)
+        .max()
+        .unwrap_or(0)
+        .min(element);
     if size == 0 {
         return Ok((size, 0));
     }
@@ -128,7 +131,12 @@ fn meta_info(now: Instant, info: &ConnectionInfo, subflows: &[SubflowInfo]) -> V
     let mut bytes = vec![
         state_number(info.data_state),
         byte(info.data_timeouts),
-        byte(open().map(|subflow| subflow.unanswered_probes).max().unwrap_or(0)),
+        byte(
+            open()
+                .map(|subflow| subflow.unanswered_probes)
+                .max()
+                .unwrap_or(0),
+        ),
         byte(open().map(|subflow| subflow.tcp.backoff).max().unwrap_or(0)),
     ];
     for number in [
