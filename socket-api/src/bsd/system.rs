@@ -4,6 +4,7 @@
 
 use super::Errno;
 use super::bindings::Bindings;
+use super::options::apple::Apple;
 use super::options::draft::{DraftLayout, Subscriptions};
 use umptcp_stack::{ConnectionConfig, InterfaceId};
 
@@ -43,6 +44,8 @@ pub struct System {
     pub interfaces: Vec<(InterfaceId, String)>,
     /// Whose structs the options of draft-hesmans have.
     pub draft_layout: DraftLayout,
+    /// Entitlements, thresholds and interface costs.
+    pub apple: Apple,
     pub(super) bindings: Bindings,
     pub(super) subscriptions: Subscriptions,
 }
@@ -89,6 +92,7 @@ impl Default for System {
             privileged: false,
             interfaces: Vec::new(),
             draft_layout: DraftLayout::default(),
+            apple: Apple::default(),
             bindings: Bindings::default(),
             subscriptions: Subscriptions::default(),
         }

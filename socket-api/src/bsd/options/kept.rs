@@ -48,6 +48,8 @@ pub struct KeptOptions {
     pub(in crate::bsd) multipath_removed: Vec<IpAddr>,
     /// `MPTCP_INFO_FLAG_SAVE_MASTER` of multipath-tcp.org.
     pub(in crate::bsd) keep_initial: bool,
+    /// Apple's options.
+    pub(in crate::bsd) apple: super::apple::AppleOptions,
     /// Values that are kept for whoever asks and change nothing, by level and number.
     pub(in crate::bsd) remembered: BTreeMap<(i32, i32), i32>,
 }
@@ -75,6 +77,7 @@ impl Default for KeptOptions {
             multipath_enable: None,
             multipath_added: Vec::new(),
             keep_initial: false,
+            apple: super::apple::AppleOptions::default(),
             multipath_removed: Vec::new(),
             remembered: BTreeMap::new(),
         }

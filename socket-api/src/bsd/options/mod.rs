@@ -6,6 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | `socket_level`, `tcp_level`, `ip_level` | options of any TCP socket, and how they reach subflows |
+//! | [`apple`] | service types, `connectx`, interface costs: multipath sockets of Apple |
 //! | [`draft`] | subflows of a socket: draft-hesmans-mptcp-socket, draft-samar-mptcp-socketapi |
 //! | `face` | the same for Rust programs |
 //! | [`multipath_tcp_org`] | the options and sysctls of the multipath-tcp.org kernel, if the profile says so |
@@ -29,6 +30,7 @@
 //! - **Subflow ids** count from 1 and are never used again where they are 32 bits wide (Linux); the
 //!   draft's ids of 8 bits are the same numbers as long as they fit.
 
+pub mod apple;
 pub mod draft;
 mod face;
 mod ip_level;
@@ -63,6 +65,8 @@ pub(in crate::bsd) struct FamilyState {
     keepalive_times: BTreeMap<SubflowId, Keepalive>,
     /// Where a call that says so itself connects from.
     source: Option<SocketAddr>,
+    /// Service types, and what `connectx` was told.
+    apple: apple::AppleState,
 }
 
 impl Socket {
@@ -139,6 +143,7 @@ impl Socket {
         }
         self.get_rfc6897(net, name, value)
             .or_else(|| self.get_multipath_tcp_org(net, name, value, memory))
+            .or_else(|| self.get_apple(net, name, value))
             .or_else(|| self.get_draft(net, name, value, memory))
     }
 
@@ -155,6 +160,7 @@ impl Socket {
         }
         self.set_rfc6897(net, name, value)
             .or_else(|| self.set_multipath_tcp_org(net, name, value))
+            .or_else(|| self.set_apple(net, name, value))
             .or_else(|| self.set_draft(net, name, value, memory))
     }
 
