@@ -1,64 +1,6 @@
-//! The options of RFC 6897 between two hosts.
+//! The five options.
 
 use super::*;
-use crate::bsd::testing::{Pair, SERVER};
-use crate::bsd::{Family, NoMemory};
-use std::time::Duration;
-use umptcp_stack::CloseReason;
-
-const TCP: i32 = libc::IPPROTO_TCP;
-
-fn at(text: &str) -> SocketAddr {
-    text.parse().expect("an address")
-}
-
-fn list(addresses: &[&str]) -> Vec<u8> {
-    let addresses = addresses.iter();
-    addresses
-        .flat_map(|text| SockAddr::plain(at(text)).to_bytes())
-        .collect()
-}
-
-fn get(pair: &mut Pair, socket: &mut Socket, name: i32, value: &mut [u8]) -> Result<usize, Errno> {
-    socket.getsockopt(&mut pair.net(0), TCP, name, value, &mut NoMemory)
-}
-
-fn set(pair: &mut Pair, socket: &mut Socket, name: i32, value: &[u8]) -> Result<(), Errno> {
-    socket.setsockopt(&mut pair.net(0), TCP, name, value, &mut NoMemory)
-}
-
-fn enabled(pair: &mut Pair, socket: &mut Socket) -> i32 {
-    let mut value = [0; 4];
-    assert_eq!(get(pair, socket, TCP_MULTIPATH_ENABLE, &mut value), Ok(4));
-    i32::from_ne_bytes(value)
-}
-
-/// The local addresses of the established subflows.
-fn locals(pair: &mut Pair, socket: &mut Socket) -> Vec<IpAddr> {
-    let mut value = [0; 560];
-    let len = get(pair, socket, TCP_MULTIPATH_SUBFLOWS, &mut value).expect("subflows");
-    let ends = read_addresses(&value[..len]).expect("addresses");
-    let mut locals: Vec<IpAddr> = ends.chunks(2).map(|pair| pair[0].ip()).collect();
-    locals.sort();
-    locals.dedup();
-    locals
-}
-
-fn listening(pair: &mut Pair) -> Socket {
-    let mut listener = pair.mptcp(1, Family::V4);
-    listener
-        .bind(&mut pair.net(1), SockAddr::plain(SERVER))
-        .unwrap();
-    listener.listen(&mut pair.net(1), 5).unwrap();
-    listener
-}
-
-fn connect(pair: &mut Pair, client: &mut Socket) {
-    let begun = client.connect(&mut pair.net(0), SockAddr::plain(SERVER));
-    assert_eq!(begun, Err(Errno::EINPROGRESS));
-    pair.run_for(Duration::from_secs(2));
-    assert_eq!(client.connecting(&mut pair.net(0)), Some(Ok(())));
-}
 
 #[test]
 fn enable_is_a_wish_before_and_a_fact_afterwards() {
@@ -312,7 +254,12 @@ fn a_server_announces_what_it_adds() {
     for host in &mut pair.hosts {
         host.system.defaults.path_manager = PathManagerKind::Passive;
     }
-    let [client, mut server, _listener] = pair.connected();
+    let [mut client, mut server, _listener] = pair.connected();
+    // In version 0 the server has seen that the client speaks MPTCP once it has sent something.
+    client
+        .send(&mut pair.net(0), b"hello", Default::default())
+        .unwrap();
+    pair.settle();
     let port = list(&["10.1.0.2:9999"]);
     let added = server.setsockopt(
         &mut pair.net(1),
@@ -332,81 +279,6 @@ fn a_server_announces_what_it_adds() {
             .any(|known| known.address == at("10.1.0.2:9999")),
         "{known:?}"
     );
-}
-
-#[test]
-fn under_the_legacy_rules_a_binding_means_plain_tcp() {
-    let mut pair = Pair::new();
-    pair.hosts[0].system.legacy_rules = true;
-    let _listener = listening(&mut pair);
-    let on = 1_i32.to_ne_bytes();
-    let bound = |pair: &mut Pair, aware: bool| {
-        let mut client = pair.mptcp(0, Family::V4);
-        if aware {
-            assert_eq!(set(pair, &mut client, TCP_MULTIPATH_ENABLE, &on), Ok(()));
-        }
-        client
-            .bind(&mut pair.net(0), SockAddr::plain(at("10.0.0.1:0")))
-            .unwrap();
-        connect(pair, &mut client);
-        client
-    };
-    let mut unaware = bound(&mut pair, false);
-    assert_eq!(enabled(&mut pair, &mut unaware), 0);
-    // MPTCP stays on, with the addresses that were given.
-    let mut aware = bound(&mut pair, true);
-    assert_eq!(enabled(&mut pair, &mut aware), 1);
-    assert_eq!(locals(&mut pair, &mut aware), [at("10.0.0.1:0").ip()]);
-
-    let mut on_device = pair.mptcp(0, Family::V4);
-    let device = on_device.setsockopt(
-        &mut pair.net(0),
-        libc::SOL_SOCKET,
-        libc::SO_BINDTODEVICE,
-        b"link0",
-        &mut NoMemory,
-    );
-    assert_eq!(device, Ok(()));
-    connect(&mut pair, &mut on_device);
-    assert_eq!(enabled(&mut pair, &mut on_device), 0);
-    let mut anywhere = pair.mptcp(0, Family::V4);
-    anywhere
-        .bind(&mut pair.net(0), SockAddr::plain(at("0.0.0.0:0")))
-        .unwrap();
-    connect(&mut pair, &mut anywhere);
-    assert_eq!(enabled(&mut pair, &mut anywhere), 1);
-    pair.hosts[0].system.legacy_rules = false;
-    let mut bound = bound(&mut pair, false);
-    assert_eq!(enabled(&mut pair, &mut bound), 1, "as in Linux");
-}
-
-#[test]
-fn a_connection_may_share_the_fate_of_its_first_subflow() {
-    for (shared, by_reset) in [(false, true), (true, false), (true, true)] {
-        let mut pair = Pair::new();
-        pair.hosts[0].system.fate_sharing = shared;
-        let _listener = listening(&mut pair);
-        let mut client = pair.mptcp(0, Family::V4);
-        connect(&mut pair, &mut client);
-        let id = client.connection().unwrap();
-        let now = pair.now;
-        let endpoint = &mut pair.hosts[0].endpoint;
-        assert!(endpoint.subflows(id).len() > 1);
-        let first = umptcp_stack::SubflowId::INITIAL;
-        if by_reset {
-            let reason = umptcp_stack::ResetReason::Unspecified;
-            endpoint.reset_subflow(now, id, first, reason).unwrap();
-        } else {
-            endpoint.close_subflow(now, id, first).unwrap();
-        }
-        pair.run_for(Duration::from_secs(90));
-        let info = pair.hosts[0].endpoint.connection_info(id).unwrap();
-        if shared && by_reset {
-            assert_eq!(info.closed, Some(CloseReason::Aborted));
-        } else {
-            assert_eq!(info.can_write, !shared, "{by_reset}");
-        }
-    }
 }
 
 #[test]
