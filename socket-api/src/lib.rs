@@ -99,10 +99,10 @@ pub use umptcp_stack::{
     FailedJoinLimits, FallbackReason, FastcloseMethod, InterfaceId, JoinPorts, Keepalive,
     ListenError, ListenerId, LocalAddress, MpTcpRst, MptcpCounter, MptcpCounters, NetworkError,
     OpenSubflow, OtherVersion, PathEndpoint, PathEndpointError, PathEndpointFlags, PathEndpointKey,
-    PathLimits, PathLog, PathManagerKind, PathRange, PeerKnowledge, PeerVersions, PlainDirections,
-    ReadError, RemoteAddress, ResetReason, SchedulerKind, SubflowChange, SubflowCloseReason,
-    SubflowError, SubflowId, SubflowInfo, SubflowOptions, SubflowSource, SynCookies, TcpState,
-    TcpStatistics, Transmit, Version, WriteError,
+    PathLimits, PathLists, PathLog, PathManagerKind, PathPair, PathRange, PeerKnowledge,
+    PeerVersions, PlainDirections, ReadError, RemoteAddress, ResetReason, SchedulerKind,
+    SubflowChange, SubflowCloseReason, SubflowError, SubflowId, SubflowInfo, SubflowOptions,
+    SubflowSource, SynCookies, TcpState, TcpStatistics, Transmit, Version, WriteError,
 };
 
 /// The README's program is compiled with the documentation tests.

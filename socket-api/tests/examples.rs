@@ -93,6 +93,49 @@ fn every_controller_rules_a_running_stack() {
     }
 }
 
+#[test]
+fn a_program_rules_its_own_subflows() {
+    let text = run("draft_subflows");
+    assert!(
+        text.contains("only its packets have the type of service 12"),
+        "{text}"
+    );
+    assert!(
+        text.contains("control messages told of both beginnings"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_program_says_from_where_it_may_be_seen() {
+    let text = run("rfc6897");
+    assert!(
+        text.contains("a second address is used once it is added"),
+        "{text}"
+    );
+    assert!(text.contains("too late to switch MPTCP off"), "{text}");
+}
+
+#[test]
+fn a_program_of_multipath_tcp_org_runs() {
+    let text = run("multipath_tcp_org");
+    assert!(
+        text.contains("scheduler roundrobin, path manager ndiffports"),
+        "{text}"
+    );
+    assert!(
+        text.contains("during a connection nothing can be changed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_phone_uses_wifi_and_cellular_by_service_type() {
+    let text = run("apple_services");
+    assert!(text.contains("the cellular subflow is let go"), "{text}");
+    assert!(text.contains("who may use both at once"), "{text}");
+}
+
 /// A program that ends with the test.
 struct Running(Child);
 

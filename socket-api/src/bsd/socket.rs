@@ -144,7 +144,9 @@ impl Socket {
         let mut config = system.defaults.clone();
         config.mptcp = match (protocol, system.profile) {
             (Protocol::Mptcp, _) => true,
-            (Protocol::Tcp, OptionProfile::MultipathTcpOrg) => system.enabled,
+            (Protocol::Tcp, OptionProfile::MultipathTcpOrg) => {
+                system.enabled && !system.mptcp_on_request
+            }
             (Protocol::Tcp, OptionProfile::Full | OptionProfile::Linux) => false,
         };
         Ok(Self::fresh(family, protocol, config))
@@ -355,13 +357,8 @@ impl Socket {
     /// bound to an interface never leaves it.
     fn starting_config(&self, net: &Net<'_>) -> ConnectionConfig {
         let mut config = self.config.clone();
-        let unaware = self.options.multipath_enable.is_none();
-        if net.system.legacy_rules && self.bound_to_address && unaware {
-            config.mptcp = false;
-        }
-        if let Some(interface) = self.options.interface {
-            config.allowed_local = Some(net.endpoint.addresses_of(interface));
-        }
+        let bound = self.bound.filter(|_| self.bound_to_address);
+        self.restrict(net, bound.map(|bound| bound.local.ip()), &mut config);
         config
     }
 
@@ -371,8 +368,21 @@ impl Socket {
         net: &mut Net<'_>,
         remote: SocketAddr,
     ) -> Result<Option<SocketAddr>, Errno> {
-        let (ip, port) = match self.bound {
-            Some(Bound { local, .. }) => (Some(local.ip()), local.port()),
+        let bound = match self.bound.map(|bound| bound.local) {
+            Some(local) if !local.ip().is_unspecified() => Some(local),
+            // What is bound to a port alone keeps it.
+            bound => {
+                let said = self.permitted_source(net, remote)?;
+                let port = bound.map_or(0, |bound| bound.port());
+                let with_port = |said: SocketAddr| match port {
+                    0 => said,
+                    port => SocketAddr::new(said.ip(), port),
+                };
+                said.map(with_port).or(bound)
+            }
+        };
+        let (ip, port) = match bound {
+            Some(local) => (Some(local.ip()), local.port()),
             None if self.options.port_range != (0, 0) => {
                 let any = SocketAddr::new(unspecified_like(remote), 0);
                 let range = self.options.port_range;

@@ -4,6 +4,7 @@
 
 use super::Errno;
 use super::bindings::Bindings;
+use super::options::apple::Apple;
 use super::options::draft::{DraftLayout, Subscriptions};
 use umptcp_stack::{ConnectionConfig, InterfaceId};
 
@@ -28,17 +29,23 @@ pub struct System {
     pub defaults: ConnectionConfig,
     /// MPTCP sockets may be made: `net.mptcp.enabled`.
     pub enabled: bool,
+    /// Under the profile `MultipathTcpOrg`, only sockets that ask for MPTCP use it.
+    pub mptcp_on_request: bool,
     /// Meaning of option numbers.
     pub profile: OptionProfile,
     /// RFC 6897 §4.2.1: a socket that is bound to one address, of an application that did not ask
     /// for MPTCP by [`TCP_MULTIPATH_ENABLE`](super::options), uses plain TCP. Linux does not do so.
     pub legacy_rules: bool,
+    /// RFC 6897 §3.1.3, REQ13: connections end with their first subflow.
+    pub fate_sharing: bool,
     /// Ports below 1024 may be bound, and options that ask for privileges in a kernel may be set.
     pub privileged: bool,
     /// The interfaces of the stack, with the names by which `SO_BINDTODEVICE` knows them.
     pub interfaces: Vec<(InterfaceId, String)>,
     /// Whose structs the options of draft-hesmans have.
     pub draft_layout: DraftLayout,
+    /// Entitlements, thresholds and interface costs.
+    pub apple: Apple,
     pub(super) bindings: Bindings,
     pub(super) subscriptions: Subscriptions,
 }
@@ -78,11 +85,14 @@ impl Default for System {
         Self {
             defaults: ConnectionConfig::default(),
             enabled: true,
+            mptcp_on_request: false,
             profile: OptionProfile::default(),
             legacy_rules: false,
+            fate_sharing: false,
             privileged: false,
             interfaces: Vec::new(),
             draft_layout: DraftLayout::default(),
+            apple: Apple::default(),
             bindings: Bindings::default(),
             subscriptions: Subscriptions::default(),
         }

@@ -8,9 +8,11 @@
 //! | `subflows` | opening, looking up and resetting |
 //! | `endpoints` | the rules of the path manager `Endpoints` |
 //! | `table` | the table of endpoints and its errors |
+//! | `wishes` | which paths are backups, and sharing the fate of the initial subflow |
 
 mod endpoints;
 mod net;
 mod options;
 mod subflows;
 mod table;
+mod wishes;

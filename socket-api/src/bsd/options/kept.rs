@@ -4,6 +4,7 @@
 //! `ConnectionConfig`, or is applied once there is a connection.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use umptcp_stack::InterfaceId;
 
@@ -41,6 +42,14 @@ pub struct KeptOptions {
     pub(in crate::bsd) draft_events: bool,
     /// RFC 6897 `TCP_MULTIPATH_ENABLE`, once it was set.
     pub(in crate::bsd) multipath_enable: Option<bool>,
+    /// Addresses that RFC 6897 `TCP_MULTIPATH_ADD` gave before the connection.
+    pub(in crate::bsd) multipath_added: Vec<SocketAddr>,
+    /// Addresses that `TCP_MULTIPATH_REMOVE` took away before it.
+    pub(in crate::bsd) multipath_removed: Vec<IpAddr>,
+    /// `MPTCP_INFO_FLAG_SAVE_MASTER` of multipath-tcp.org.
+    pub(in crate::bsd) keep_initial: bool,
+    /// Apple's options.
+    pub(in crate::bsd) apple: super::apple::AppleOptions,
     /// Values that are kept for whoever asks and change nothing, by level and number.
     pub(in crate::bsd) remembered: BTreeMap<(i32, i32), i32>,
 }
@@ -66,6 +75,10 @@ impl Default for KeptOptions {
             inq: false,
             draft_events: false,
             multipath_enable: None,
+            multipath_added: Vec::new(),
+            keep_initial: false,
+            apple: super::apple::AppleOptions::default(),
+            multipath_removed: Vec::new(),
             remembered: BTreeMap::new(),
         }
     }

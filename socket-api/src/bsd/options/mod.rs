@@ -6,8 +6,11 @@
 //! | module | what |
 //! |---|---|
 //! | `socket_level`, `tcp_level`, `ip_level` | options of any TCP socket, and how they reach subflows |
+//! | [`apple`] | service types, `connectx`, interface costs: multipath sockets of Apple |
 //! | [`draft`] | subflows of a socket: draft-hesmans-mptcp-socket, draft-samar-mptcp-socketapi |
 //! | `face` | the same for Rust programs |
+//! | [`multipath_tcp_org`] | the options and sysctls of the multipath-tcp.org kernel, if the profile says so |
+//! | [`rfc6897`] | the basic API of RFC 6897, and where a connection may come from |
 //! | [`linux`] | upstream Linux: `SOL_MPTCP`, `TCP_INFO` and what tells MPTCP from TCP, sysctls, counters |
 //! | `value`, `kept`, `subflows` | values as bytes, what a socket remembers, how options reach subflows |
 //!
@@ -27,11 +30,14 @@
 //! - **Subflow ids** count from 1 and are never used again where they are 32 bits wide (Linux); the
 //!   draft's ids of 8 bits are the same numbers as long as they fit.
 
+pub mod apple;
 pub mod draft;
 mod face;
 mod ip_level;
 mod kept;
 pub mod linux;
+pub mod multipath_tcp_org;
+pub mod rfc6897;
 mod socket_level;
 mod subflows;
 mod tcp_level;
@@ -44,6 +50,7 @@ use super::{
     Errno, Net, OptionProfile, Protocol, Socket, SocketState, UserMemory, connection_info,
 };
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use umptcp_stack::{ConnectionInfo, ConnectionProtocol, Keepalive, PlainDirections, SubflowId};
 
 /// `SOL_MPTCP`.
@@ -56,6 +63,10 @@ pub(in crate::bsd) struct FamilyState {
     numbers: draft::SubflowNumbers,
     /// Times of probes that were set on one subflow.
     keepalive_times: BTreeMap<SubflowId, Keepalive>,
+    /// Where a call that says so itself connects from.
+    source: Option<SocketAddr>,
+    /// Service types, and what `connectx` was told.
+    apple: apple::AppleState,
 }
 
 impl Socket {
@@ -130,7 +141,10 @@ impl Socket {
         if level != libc::IPPROTO_TCP {
             return None;
         }
-        self.get_draft(net, name, value, memory)
+        self.get_rfc6897(net, name, value)
+            .or_else(|| self.get_multipath_tcp_org(net, name, value, memory))
+            .or_else(|| self.get_apple(net, name, value))
+            .or_else(|| self.get_draft(net, name, value, memory))
     }
 
     fn set_of_family(
@@ -144,7 +158,10 @@ impl Socket {
         if level != libc::IPPROTO_TCP {
             return None;
         }
-        self.set_draft(net, name, value, memory)
+        self.set_rfc6897(net, name, value)
+            .or_else(|| self.set_multipath_tcp_org(net, name, value))
+            .or_else(|| self.set_apple(net, name, value))
+            .or_else(|| self.set_draft(net, name, value, memory))
     }
 
     /// Its connection, which speaks MPTCP or may still come to do so.

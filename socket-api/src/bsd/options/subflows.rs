@@ -5,7 +5,7 @@
 
 use super::value::int_of;
 use crate::bsd::{Net, Socket};
-use umptcp_stack::SubflowChange;
+use umptcp_stack::{SubflowChange, SubflowInfo, TcpState};
 
 /// RFC 9293 §3.7.1: what a peer that has said nothing is sent, and Linux gives before a connection.
 const DEFAULT_MSS: i32 = 536;
@@ -73,4 +73,18 @@ impl Socket {
             _ => self.config.subflow.mss_clamp.map_or(DEFAULT_MSS, i32::from),
         }
     }
+}
+
+/// It can carry what we send, or will. One whose FIN is on its way is closed for the application.
+pub(super) fn is_open(subflow: &SubflowInfo) -> bool {
+    let ending = matches!(
+        subflow.state,
+        TcpState::FinWait1
+            | TcpState::FinWait2
+            | TcpState::Closing
+            | TcpState::LastAck
+            | TcpState::TimeWait
+            | TcpState::Closed
+    );
+    subflow.closed.is_none() && !ending
 }

@@ -6,6 +6,7 @@ use super::layout::{
     ATTACHED, FULLY_ESTABLISHED, How, IDS_HEADER, LOW_PRIO, PRE_ESTABLISHED, SLAVE, STATUS_LEN,
 };
 use crate::bsd::errors::ToErrno;
+use crate::bsd::options::subflows::is_open;
 use crate::bsd::options::value::{int_of, write_truncated};
 use crate::bsd::{Errno, Net, SockAddr, Socket};
 use umptcp_stack::{
@@ -141,20 +142,6 @@ impl Socket {
         let info = self.tcp_info_of(net, &subflow).to_bytes();
         Ok(write_truncated(value, &info))
     }
-}
-
-/// It can carry what we send, or will. One whose FIN is on its way is closed for the application.
-fn is_open(subflow: &SubflowInfo) -> bool {
-    let ending = matches!(
-        subflow.state,
-        TcpState::FinWait1
-            | TcpState::FinWait2
-            | TcpState::Closing
-            | TcpState::LastAck
-            | TcpState::TimeWait
-            | TcpState::Closed
-    );
-    subflow.closed.is_none() && !ending
 }
 
 fn flags_of(subflow: &SubflowInfo) -> u8 {
