@@ -78,6 +78,21 @@ fn options_of_linux_tell_of_both_paths() {
     }
 }
 
+#[test]
+fn every_controller_rules_a_running_stack() {
+    let text = run("smapp");
+    for said in [
+        "full-mesh: a subflow that was reset is open again",
+        "smart-backup: the bad path was left for the backup",
+        "smart-streaming: ten blocks arrived over two paths",
+        "refresh: subflows were replaced by others",
+        "refreshing-subflows: subflows were replaced by others",
+        "delayed-establishment: the second subflow was opened for a long transfer only",
+    ] {
+        assert!(text.contains(said), "{text}");
+    }
+}
+
 /// A program that ends with the test.
 struct Running(Child);
 

@@ -110,7 +110,7 @@ impl Socket {
             SocketState::Connected(id) => Ok(id),
             SocketState::Connecting(_) => match self.connecting(net) {
                 None => Err(Errno::EAGAIN),
-                Some(result) => result.and(self.connection().ok_or(Errno::ENOTCONN)),
+                Some(result) => result.and_then(|()| self.connection().ok_or(Errno::ENOTCONN)),
             },
             SocketState::Fresh | SocketState::Listening(_) => Err(Errno::ENOTCONN),
         }

@@ -11,7 +11,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::geteuid;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -74,9 +74,7 @@ fn private_listener(path: &Path) -> io::Result<UnixListener> {
         other => other?,
     }
     listen(&listener, Backlog::new(16)?)?;
-    UnixListener::from_std(std::os::unix::net::UnixListener::from(OwnedFd::from(
-        listener,
-    )))
+    UnixListener::from_std(std::os::unix::net::UnixListener::from(listener))
 }
 
 /// A socket at which nobody answers any more.

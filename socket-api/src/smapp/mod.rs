@@ -31,6 +31,8 @@ mod mask;
 mod numbers;
 mod query;
 mod registry;
+#[cfg(test)]
+mod tests;
 
 pub use command::{
     Command, CreateSubflow, EndpointFlags, EndpointKey, HostEndpoint, Limits, Reply,

@@ -13,6 +13,8 @@ mod refreshing_subflows;
 mod replacement;
 mod smart_backup;
 mod smart_streaming;
+#[cfg(test)]
+mod tests;
 
 pub use delayed_establishment::{DelayedEstablishment, DelayedEstablishmentConfig};
 pub use full_mesh::{FullMesh, ReopenDelays};

@@ -150,7 +150,7 @@ pub(super) fn run(client: &mut ControlClient, wanted: &Wanted) -> Result<(), Fai
             let known = known
                 .iter()
                 .find(same)
-                .ok_or_else(|| Failed::Failed("there is no such endpoint".into()))?;
+                .ok_or_else(|| Failed::CouldNot("there is no such endpoint".into()))?;
             let flags = EndpointFlags {
                 backup: backup.unwrap_or(known.flags.backup),
                 fullmesh: fullmesh.unwrap_or(known.flags.fullmesh),
@@ -183,7 +183,7 @@ fn position(client: &mut ControlClient, name: &str) -> Result<u32, Failed> {
     let found = names.iter().position(|known| known == name);
     let position = found.and_then(|position| u32::try_from(position).ok());
     position.ok_or_else(|| {
-        Failed::Failed(format!(
+        Failed::CouldNot(format!(
             "{name}: the stack has the interfaces {}",
             names.join(", ")
         ))
@@ -200,7 +200,9 @@ fn show(client: &mut ControlClient, id: Option<u8>) -> Result<(), Failed> {
         }
     }
     match id {
-        Some(id) if !found => Err(Failed::Failed(format!("there is no endpoint with id {id}"))),
+        Some(id) if !found => Err(Failed::CouldNot(format!(
+            "there is no endpoint with id {id}"
+        ))),
         _ => Ok(()),
     }
 }

@@ -27,7 +27,7 @@ enum Failed {
     /// It was asked for something that cannot be.
     BadUse(String),
     /// It could not be done.
-    Failed(String),
+    CouldNot(String),
     /// Whoever reads what is printed has gone, which is no failure.
     ReaderGone,
 }
@@ -37,7 +37,7 @@ impl From<io::Error> for Failed {
         if error.kind() == io::ErrorKind::BrokenPipe {
             Self::ReaderGone
         } else {
-            Self::Failed(error.to_string())
+            Self::CouldNot(error.to_string())
         }
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn run(command: &ControlCommand) -> ExitCode {
     match carry_out(command) {
         Ok(()) | Err(Failed::ReaderGone) => ExitCode::SUCCESS,
         Err(Failed::BadUse(why)) => refuse(BAD_USE, &why),
-        Err(Failed::Failed(why)) => refuse(FAILED, &why),
+        Err(Failed::CouldNot(why)) => refuse(FAILED, &why),
     }
 }
 
@@ -78,7 +78,7 @@ fn connect(socket: &SocketArgs) -> Result<ControlClient, Failed> {
             io::ErrorKind::PermissionDenied => ": it belongs to another user",
             _ => "",
         };
-        Failed::Failed(format!("{}: {error}{hint}", path.display()))
+        Failed::CouldNot(format!("{}: {error}{hint}", path.display()))
     })
 }
 
@@ -97,7 +97,7 @@ fn command(client: &mut ControlClient, command: Command) -> Result<Reply, Failed
 }
 
 fn unexpected(answer: &Answered) -> Failed {
-    Failed::Failed(format!(
+    Failed::CouldNot(format!(
         "the stack gave an answer to another question: {answer:?}"
     ))
 }

@@ -20,7 +20,7 @@ pub(super) fn run(client: &mut ControlClient, args: &SsArgs) -> Result<(), Faile
     if args.json {
         let sockets: Vec<_> = shown.collect();
         let text =
-            serde_json::to_string(&sockets).map_err(|error| Failed::Failed(error.to_string()))?;
+            serde_json::to_string(&sockets).map_err(|error| Failed::CouldNot(error.to_string()))?;
         return print(&text);
     }
     print(&row(

@@ -224,7 +224,7 @@ fn name_of(kind: PathManagerKind) -> &'static str {
     let same =
         |known: PathManagerKind| std::mem::discriminant(&known) == std::mem::discriminant(&kind);
     let found = PATH_MANAGERS.iter().find(|(_, known)| same(*known));
-    found.map_or(kind.name(), |(name, _)| *name)
+    found.map_or_else(|| kind.name(), |(name, _)| *name)
 }
 
 /// SYNs with MPTCP altogether. Those from 128 on are so many that they never come to an end, and each

@@ -1,0 +1,5 @@
+//! The library as C programs see it.
+
+mod build;
+mod header;
+mod programs;
