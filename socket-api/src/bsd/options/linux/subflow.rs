@@ -2,7 +2,7 @@
 //! `struct mptcp_subflow_info` of linux/mptcp.h.
 //!
 //! The module owns the two layouts, and which subflows are listed: those that are open. A socket that is
-//! not connected yet has one, its future first, as in Linux.
+//! bound or listens has one, its future first, as in Linux.
 
 use super::layout::{put, take};
 use super::tcp_info::TcpInfo;
@@ -106,7 +106,11 @@ impl Socket {
     /// Its open subflows, all at the same moment.
     pub(super) fn listed_subflows(&self, net: &Net<'_>) -> Vec<Listed> {
         let Some(connection) = self.connection() else {
-            return vec![self.future_subflow(net)];
+            let begun = self.state != SocketState::Fresh || self.is_bound();
+            return begun
+                .then(|| self.future_subflow(net))
+                .into_iter()
+                .collect();
         };
         let subflows = net.endpoint.subflows(connection);
         let open = subflows.iter().filter(|subflow| subflow.closed.is_none());

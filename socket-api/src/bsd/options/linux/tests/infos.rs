@@ -338,21 +338,32 @@ fn full_info_follows_the_rules_of_linux() {
 }
 
 #[test]
-fn a_socket_without_a_connection_has_its_future_subflow() {
-    for (stage, state) in [(Stage::New, 7), (Stage::Listening, 10)] {
+fn a_socket_without_a_connection_has_its_future_subflow_once_it_is_bound() {
+    for (stage, bound, state) in [
+        (Stage::New, false, 7),
+        (Stage::New, true, 7),
+        (Stage::Listening, true, 10),
+    ] {
         let mut scene = scene(stage);
+        if stage == Stage::New && bound {
+            let local = crate::bsd::SockAddr::plain("10.0.0.1:5000".parse().unwrap());
+            scene.socket.bind(&mut scene.pair.net(0), local).unwrap();
+        }
         let info = scene.tcp_info();
         assert_eq!(info.state, state);
         let most = if stage == Stage::Listening { 5 } else { 0 };
         assert_eq!((info.unacked, info.sacked), (0, most));
-        let addresses = scene.addresses();
         let name = scene.socket.local_name().as_given();
-        assert_eq!(addresses.len(), 1);
-        assert_eq!(addresses[0].local, name);
-        assert_eq!(addresses[0].remote, "0.0.0.0:0".parse().unwrap());
+        let future = SubflowAddrs {
+            local: name,
+            remote: "0.0.0.0:0".parse().unwrap(),
+        };
+        let expected = if bound { vec![future] } else { vec![] };
+        assert_eq!(scene.addresses(), expected, "{stage:?} {bound}");
         let (len, _, memory) = scene.full(FULL_INFO_SIZE, [0, 280, 0, 4, 0, 2]);
         assert_eq!(len, Ok(FULL_INFO_SIZE));
-        assert_eq!(memory[..4], 1_u32.to_ne_bytes());
+        let id = if bound { 1 } else { 0xeeee_eeee_u32 };
+        assert_eq!(memory[..4], id.to_ne_bytes());
         assert_eq!(memory[4..8], [0xee; 4]);
         assert_eq!(scene.get(SOL_MPTCP, 5, &mut [0; 8]), Err(Errno::EOPNOTSUPP));
     }
