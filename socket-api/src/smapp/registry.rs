@@ -85,8 +85,10 @@ impl Registry {
             StackEvent::ListenerOpened(id) => {
                 let mut listeners = endpoint.listeners().into_iter();
                 if let Some((_, local)) = listeners.find(|&(known, _)| known == id) {
-                    self.listeners.insert(id, local);
-                    out.push(Event::ListenerCreated { local });
+                    // Who has just synchronized knows it already.
+                    if self.listeners.insert(id, local).is_none() {
+                        out.push(Event::ListenerCreated { local });
+                    }
                 }
             }
             StackEvent::ListenerClosed(id) => {

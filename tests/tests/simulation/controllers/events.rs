@@ -8,7 +8,7 @@ use umptcp::smapp::{
     HostEndpoint, Limits, Query, Reply, Reset, Token,
 };
 use umptcp_lab::world::Finish;
-use umptcp_stack::{ResetReason, Version};
+use umptcp_stack::{JoinPorts, ResetReason, Version};
 
 /// Notes what it hears.
 #[derive(Debug)]
@@ -75,7 +75,10 @@ impl Ear {
 
 /// A connection that stays open, with a passive client.
 fn open(name: &str) -> Run {
-    let mut scenario = ruled(name, 1, link()).connections(|config| config.version = Version::V1);
+    let mut scenario = ruled(name, 1, link()).connections(|config| {
+        config.version = Version::V1;
+        config.join_ports = JoinPorts::Known;
+    });
     scenario.client.plan = Plan {
         finish: Finish::Hold,
         ..Plan::sending(10_000)

@@ -5,9 +5,7 @@ use super::*;
 use umptcp::smapp::controllers::{FullMesh, ReopenDelays};
 use umptcp_lab::world::{Reach, Undelivered};
 use umptcp_stack::wire::icmp::IcmpErrorKind;
-use umptcp_stack::{
-    Event, NetworkError, PathEndpoint, PathEndpointFlags, ResetReason, SubflowCloseReason,
-};
+use umptcp_stack::{Event, NetworkError, ResetReason, SubflowCloseReason};
 
 /// When a firewall on the second path forgets its state, and resets what it does not know.
 const RESET_AT: Instant = Instant::from_millis(2000);
@@ -19,29 +17,22 @@ fn mesh_run(controller: Option<Box<dyn Controller>>) -> Run {
     scenario.reach = Reach::WholeHost;
     scenario.server.connection.path_manager = PathManagerKind::Passive;
     scenario.client.plan = Plan::sending(10 * MEGABYTE);
-    if controller.is_none() {
-        scenario.client.connection.path_manager = PathManagerKind::Endpoints;
-    }
     let second = scenario.client_address(1);
     let ruled = controller.is_some();
     let mut run = run_with(scenario, controller);
     let (client, server) = (run.pair.client, run.pair.server);
     if !ruled {
-        let endpoint = PathEndpoint {
-            id: 0,
-            address: second,
-            port: None,
-            interface: None,
-            flags: PathEndpointFlags {
-                subflow: true,
-                fullmesh: true,
-                ..PathEndpointFlags::default()
-            },
-        };
-        let added = run.world().endpoint_mut(client);
-        added
-            .add_path_endpoint(Instant::ZERO, endpoint)
-            .expect("there is room for an endpoint");
+        // The same mesh, made once.
+        run.world().at(at(500), move |world| {
+            let now = world.now();
+            let endpoint = world.endpoint_mut(client);
+            for id in endpoint.connections() {
+                let info = endpoint.connection_info(id).expect("there is one");
+                endpoint
+                    .open_subflow(now, id, second, info.remote, false)
+                    .expect("the connection is established");
+            }
+        });
     }
     run.world().at(RESET_AT, move |world| {
         let now = world.now();
@@ -98,9 +89,9 @@ fn a_subflow_is_back_soon_after_a_reset() {
     assert!(carried > 4 * MEGABYTE, "{carried}");
 }
 
-/// As the Linux kernel does.
+/// As with the path manager in the Linux kernel, which opens nothing twice.
 #[test]
-fn the_path_manager_for_endpoints_never_opens_it_again() {
+fn without_the_controller_it_stays_lost() {
     let mut run = mesh_run(None);
     run.complete_within(60).assert_intact();
     let (established, ended) = joins(&run);
