@@ -38,6 +38,8 @@
 //! | `control` | subflows, addresses and policies of a live connection |
 //! | `events` | what happens to connections, as streams |
 //! | `timeouts` | time limits on reads and writes |
+//! | [`control_socket`] | the same for other processes: the sockets, commands and events of a stack |
+//! | [`smapp`] | controllers: path management outside of the stack |
 //! | `address`, `connect` | names, and the first of several addresses that answers |
 //! | `connection` | what the faces of one connection have in common |
 //! | `shared` | the endpoint behind its lock, and who waits for what |
@@ -54,6 +56,7 @@ pub mod bsd;
 mod connect;
 mod connection;
 mod control;
+pub mod control_socket;
 pub mod device;
 mod driver;
 mod error;
@@ -66,6 +69,7 @@ mod netlink;
 mod options;
 mod readiness;
 mod shared;
+pub mod smapp;
 mod socket;
 mod split;
 mod stack;

@@ -6,12 +6,14 @@
 use crate::address::{ToAddresses, resolve};
 use crate::bsd::{Errno, Net, Socket};
 use crate::connect::{LocalEnd, connect_to_any};
+use crate::control_socket::ControlServer;
 use crate::device::Device;
 use crate::driver::Driver;
 use crate::error::{self, StackError, Stopped};
 use crate::events::{EventQueue, StackEvents};
 use crate::listener::MptcpListener;
 use crate::shared::{Clock, Handle, Shared, State, wake_all};
+use crate::smapp::{Answer, Command, Controller, ControllerId, EventMask, Query, Reply};
 use crate::socket::{MptcpSocket, within};
 use crate::stack_socket::StackSocket;
 use crate::stream::MptcpStream;
@@ -20,6 +22,7 @@ use rand::rngs::SysRng;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use umptcp_stack::{
@@ -113,6 +116,57 @@ impl Stack {
             }
         });
         StackEvents::new(receiver)
+    }
+
+    /// Lets a controller rule the connections of the stack; it hears of those that are there as if
+    /// they were new. It runs in the stack's own task, so it must not wait.
+    pub fn add_controller(&self, controller: Box<dyn Controller>) -> ControllerId {
+        self.handle
+            .command(|state, now| state.controllers.add(now, &mut state.endpoint, controller))
+    }
+
+    /// Changes which events a controller hears, and tells it of what there is if it is to be `known`.
+    pub(crate) fn set_controller_events(&self, id: ControllerId, events: EventMask, known: bool) {
+        self.handle.command(|state, now| {
+            state.controllers.set_events(id, events);
+            if known {
+                let endpoint = &mut state.endpoint;
+                state.controllers.tell_known(now, endpoint, id);
+            }
+        });
+    }
+
+    /// Opens a control socket at `path`, by which other processes of the same user look at the stack
+    /// and rule it, such as the command `umptcp ss`: see [`control_socket`](crate::control_socket).
+    /// It lasts until the result is dropped, and keeps the stack running until then.
+    ///
+    /// # Errors
+    /// `AddrInUse` if another stack has it, or what the file system gives.
+    pub fn serve_control(&self, path: impl AsRef<Path>) -> io::Result<ControlServer> {
+        ControlServer::open(self.clone(), path.as_ref())
+    }
+
+    /// Takes a controller away; what it has done stays.
+    pub fn remove_controller(&self, id: ControllerId) -> Option<Box<dyn Controller>> {
+        self.handle.command(|state, _| state.controllers.remove(id))
+    }
+
+    /// Carries out a command of SMAPP.
+    ///
+    /// # Errors
+    /// See [`Control::execute`](crate::smapp::Control::execute).
+    pub fn execute(&self, command: &Command) -> Result<Reply, Errno> {
+        self.handle
+            .command(|state, now| state.controllers.execute(now, &mut state.endpoint, command))
+    }
+
+    /// Looks something up for SMAPP.
+    ///
+    /// # Errors
+    /// See [`Control::query`](crate::smapp::Control::query).
+    pub fn query(&self, query: &Query) -> Result<Answer, Errno> {
+        self.handle
+            .command(|state, _| state.controllers.query(&mut state.endpoint, query))
     }
 
     /// Looks at, or changes, what belongs to no socket: the endpoint, and what all sockets have in
@@ -346,6 +400,7 @@ impl StackBuilder {
         let clock = Clock::start();
         let mut endpoint = Endpoint::new(self.config, seed);
         let mut devices = Vec::with_capacity(self.interfaces.len());
+        let mut names = Vec::with_capacity(self.interfaces.len());
         for (device, addresses) in self.interfaces {
             let config = InterfaceConfig {
                 mtu: device.mtu(),
@@ -355,10 +410,14 @@ impl StackBuilder {
             for address in addresses {
                 endpoint.add_address(clock.now(), interface, address);
             }
+            let name = device.link_name();
+            let name = name.unwrap_or_else(|| format!("if{}", interface.index()));
+            names.push((interface, name));
             devices.push((interface, device));
         }
         let interfaces: Arc<[InterfaceId]> = devices.iter().map(|(id, _)| *id).collect();
         let shared = Arc::new(Shared::new(clock, endpoint, &interfaces));
+        shared.lock().system.interfaces = names;
         let handle = Handle::new(Arc::clone(&shared));
         // `Driver::new` sets up a timer, which needs the runtime's context: we are in it.
         runtime.spawn(Driver::new(shared, devices));

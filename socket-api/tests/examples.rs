@@ -63,6 +63,36 @@ fn threads_echo_without_async() {
     assert!(text.contains("4000000 bytes came back"), "{text}");
 }
 
+#[test]
+fn options_of_linux_tell_of_both_paths() {
+    let text = run("linux_options");
+    for part in [
+        "net.mptcp.scheduler = roundrobin",
+        "MPTCP_INFO of the server: MptcpInfo {",
+        "MPTCP_SUBFLOW_ADDRS: 10.0.0.1:",
+        "MPTCP_TCPINFO: state 1,",
+        "MPTCP_FULL_INFO: token ",
+        "MPTcpExtMPCapableSYNTX          1               0.0",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn every_controller_rules_a_running_stack() {
+    let text = run("smapp");
+    for said in [
+        "full-mesh: a subflow that was reset is open again",
+        "smart-backup: the bad path was left for the backup",
+        "smart-streaming: ten blocks arrived over two paths",
+        "refresh: subflows were replaced by others",
+        "refreshing-subflows: subflows were replaced by others",
+        "delayed-establishment: the second subflow was opened for a long transfer only",
+    ] {
+        assert!(text.contains(said), "{text}");
+    }
+}
+
 /// A program that ends with the test.
 struct Running(Child);
 

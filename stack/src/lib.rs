@@ -40,6 +40,7 @@ pub use base::path_endpoint::{
     InvalidPathEndpoint, MAX_PATH_ENDPOINTS, PathEndpoint, PathEndpointError, PathEndpointFlags,
     PathEndpointKey, PathEndpoints, PathLimits,
 };
+pub use base::path_lists::{PathLists, PathPair};
 pub use base::policy::{PathManagerKind, SchedulerKind};
 pub use base::stats::EndpointStats;
 pub use base::subflow_options::SubflowChange;

@@ -82,10 +82,10 @@ impl Pairing {
 
 /// Plain TCP, and every other setting at its default.
 fn ours() -> HostKind {
-    HostKind::Stack(ConnectionConfig {
+    HostKind::Stack(Box::new(ConnectionConfig {
         mptcp: false,
         ..ConnectionConfig::default()
-    })
+    }))
 }
 
 /// Every setting as it comes, but for the congestion control, which is CUBIC everywhere.

@@ -110,7 +110,7 @@ impl Case {
         if self.ecn && !kernel_connects {
             config.ecn = EcnPolicy::Request;
         }
-        let ours = HostKind::Stack(config);
+        let ours = HostKind::Stack(Box::new(config));
         let kernel = HostKind::Kernel(KernelTcp {
             settings: self.settings.clone(),
             ..KernelTcp::default()

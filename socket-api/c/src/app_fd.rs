@@ -190,7 +190,11 @@ impl AppFd {
     }
 
     /// `ioctl` on the descriptor itself.
-    pub(crate) fn ioctl(self, request: libc::c_ulong, argument: *mut c_void) -> Result<c_int, Errno> {
+    pub(crate) fn ioctl(
+        self,
+        request: libc::c_ulong,
+        argument: *mut c_void,
+    ) -> Result<c_int, Errno> {
         // SAFETY: the kernel checks both, as it would have done without us in between.
         Errno::result(unsafe { libc::ioctl(self.0, request, argument) })
     }

@@ -76,7 +76,11 @@ impl StackConfig {
         interface: impl Fn(&str) -> Result<InterfaceConfig, BadConfig>,
     ) -> Result<Self, BadConfig> {
         let mut config = Self::default();
-        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        for part in text
+            .split(';')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
             let option = part.split_once('=');
             match option.map(|(name, value)| (name.trim(), value.trim())) {
                 Some(("profile", value)) => config.profile = profile(value)?,

@@ -28,7 +28,10 @@ impl End {
 
     /// Waits until there is something to read, or an end.
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.0.readable().await.map(|mut ready| ready.retain_ready())
+        self.0
+            .readable()
+            .await
+            .map(|mut ready| ready.retain_ready())
     }
 
     /// Waits until something has happened since this was called last.

@@ -38,7 +38,8 @@ pub(crate) async fn serve(descriptor: Arc<Descriptor>) {
 
 /// It listens.
 pub(crate) fn is_listening(descriptor: &Descriptor) -> bool {
-    let looked = descriptor.with(|socket, _| Ok(matches!(socket.state(), SocketState::Listening(_))));
+    let looked =
+        descriptor.with(|socket, _| Ok(matches!(socket.state(), SocketState::Listening(_))));
     looked.unwrap_or(false)
 }
 

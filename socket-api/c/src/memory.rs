@@ -162,7 +162,10 @@ mod tests {
         }
         static CONSTANT: [u8; 8] = [1; 8];
         for (_, write) in ways() {
-            assert_eq!(write(address_of(CONSTANT.as_ptr()), &[0; 8]), Err(Errno::EFAULT));
+            assert_eq!(
+                write(address_of(CONSTANT.as_ptr()), &[0; 8]),
+                Err(Errno::EFAULT)
+            );
         }
     }
 

@@ -58,7 +58,11 @@ pub(crate) fn fill(app: impl AsFd) -> Result<usize, Errno> {
     let app = app.as_fd().as_raw_fd();
     let mut filled = 0;
     loop {
-        match send(app, &filler, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+        match send(
+            app,
+            &filler,
+            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL,
+        ) {
             Ok(sent) => filled += sent,
             Err(Errno::EAGAIN) => return Ok(filled),
             Err(Errno::EINTR) => {}

@@ -212,7 +212,11 @@ async fn downwards(descriptor: &Descriptor, end: &End) -> Ended {
                 Err(Errno::EAGAIN) => break,
                 Err(error) => return Ended::Failed(error),
             };
-            if end.send_all(piece.get(..len).unwrap_or_default()).await.is_err() {
+            if end
+                .send_all(piece.get(..len).unwrap_or_default())
+                .await
+                .is_err()
+            {
                 // The application reads no more. If that was `close`, the rest follows from it.
                 let how = HowToShutDown::Read;
                 let _ = descriptor.with(|socket, net| socket.shutdown(net, how));

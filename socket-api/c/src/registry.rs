@@ -42,7 +42,9 @@ pub(crate) fn new_id() -> u64 {
 pub(crate) fn find(fd: AppFd) -> Result<Arc<Descriptor>, Errno> {
     let identity = fd.identity()?;
     let tables = lock();
-    let found = tables.as_ref().and_then(|tables| tables.descriptors.get(&identity));
+    let found = tables
+        .as_ref()
+        .and_then(|tables| tables.descriptors.get(&identity));
     found.cloned().ok_or(Errno::ENOTSOCK)
 }
 
@@ -99,7 +101,9 @@ pub(crate) fn find_stack(handle: usize) -> Result<Arc<RunningStack>, Errno> {
         return Err(Errno::EFAULT);
     }
     let tables = lock();
-    let found = tables.as_ref().and_then(|tables| tables.stacks.get(&handle));
+    let found = tables
+        .as_ref()
+        .and_then(|tables| tables.stacks.get(&handle));
     found.cloned().ok_or(Errno::EINVAL)
 }
 

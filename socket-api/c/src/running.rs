@@ -4,8 +4,8 @@
 //! and the tasks that serve descriptors. No signal is handled on it.
 
 use crate::descriptor::Descriptor;
-use crate::hangups::Hangups;
 use crate::end::End;
+use crate::hangups::Hangups;
 use crate::liveness::Watch;
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;

@@ -31,10 +31,16 @@ struct Sleeper {
 thread_local! {
     /// One for each thread: whoever is asked again and again, as at each time limit, knows it
     /// already and does not collect more and more of them.
-    static SLEEPER: Arc<Sleeper> = Arc::new(Sleeper {
-        thread: thread::current(),
-        woken: AtomicBool::new(false),
-    });
+    static SLEEPER: Arc<Sleeper> = Sleeper::new();
+}
+
+impl Sleeper {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+        })
+    }
 }
 
 impl Wake for Sleeper {
@@ -76,7 +82,10 @@ pub(super) fn poll_within<T>(
 fn run<T>(future: &mut (impl Future<Output = T> + Unpin), limit: Limit) -> Option<T> {
     // A task of a runtime that calls this has a budget which is not renewed while it waits here.
     let mut future = pin!(tokio::task::coop::unconstrained(future));
-    let sleeper = SLEEPER.with(Arc::clone);
+    // A thread that is about to end has lost its own.
+    let sleeper = SLEEPER
+        .try_with(Arc::clone)
+        .unwrap_or_else(|_| Sleeper::new());
     let value = wait(&sleeper, &mut future, limit);
     // Whoever waits further up on this thread may have been woken meanwhile, and looks again.
     sleeper.woken.store(true, Ordering::Release);
@@ -99,19 +108,17 @@ fn wait<T>(
         if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
             return Some(value);
         }
-        if limit == Limit::Now {
+        // Also if it was woken again: a limit is a limit for those who are woken in vain, too.
+        let is_over = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if limit == Limit::Now || is_over() {
             return None;
         }
         while !sleeper.woken.swap(false, Ordering::Acquire) {
-            let Some(deadline) = deadline else {
-                thread::park();
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return None,
+                Some(left) => thread::park_timeout(left),
+                None => thread::park(),
             }
-            thread::park_timeout(left);
         }
     }
 }
@@ -132,6 +139,16 @@ mod tests {
         }
         assert!(wakers.len() >= 2);
         assert!(wakers.iter().all(|waker| waker.will_wake(&wakers[0])));
+    }
+
+    #[test]
+    fn who_is_woken_in_vain_comes_to_the_limit_all_the_same() {
+        let limit = Limit::After(Duration::from_millis(20));
+        let error = poll_within(limit, |cx| {
+            cx.waker().wake_by_ref();
+            Poll::<io::Result<()>>::Pending
+        });
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use super::Errno;
 use umptcp_stack::{
     AbortError, AddressError, CloseReason, ConnectError, ListenError, NetworkError,
-    PathEndpointError, ReadError, SubflowError, WriteError,
+    PathEndpointError, ReadError, SubflowCloseReason, SubflowError, WriteError,
 };
 
 /// An error of the stack that C programs know under a number.
@@ -113,6 +113,23 @@ impl ToErrno for SubflowError {
             _ => Errno::EINVAL,
         }
     }
+}
+
+/// Why a subflow ended; nothing if it was in order.
+pub(super) fn subflow_errno(reason: SubflowCloseReason) -> Option<Errno> {
+    Some(match reason {
+        SubflowCloseReason::ClosedByUs
+        | SubflowCloseReason::ClosedByPeer
+        | SubflowCloseReason::ConnectionEnded => return None,
+        SubflowCloseReason::ResetByUs(_) => Errno::ECONNABORTED,
+        SubflowCloseReason::ResetByPeer(_) => Errno::ECONNRESET,
+        SubflowCloseReason::Refused(_) => Errno::ECONNREFUSED,
+        SubflowCloseReason::TimedOut => Errno::ETIMEDOUT,
+        SubflowCloseReason::Unreachable(error) => error.to_errno(),
+        SubflowCloseReason::LocalAddressGone => Errno::ENETDOWN,
+        SubflowCloseReason::RemoteAddressGone => Errno::EHOSTUNREACH,
+        _ => Errno::EIO,
+    })
 }
 
 /// As Linux's path manager answers over netlink (API reference 3.3).

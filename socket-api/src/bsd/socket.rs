@@ -6,7 +6,7 @@
 use super::address::{Family, SockAddr};
 use super::bindings::{BindingId, Reuse};
 use super::errors::ToErrno;
-use super::options::KeptOptions;
+use super::options::{FamilyState, KeptOptions};
 use super::system::{OptionProfile, System};
 use super::{Errno, IPPROTO_MPTCP, connection_info};
 use std::net::{IpAddr, SocketAddr};
@@ -110,6 +110,8 @@ pub struct Socket {
     /// The error that ended the connection was told.
     pub(super) end_told: bool,
     pub(super) read_shut: bool,
+    /// What the option families remember.
+    pub(super) families: FamilyState,
     /// The addresses of the initial subflow, which stay when it is gone.
     names: Option<(SocketAddr, SocketAddr)>,
 }
@@ -160,6 +162,7 @@ impl Socket {
             error: None,
             end_told: false,
             read_shut: false,
+            families: FamilyState::default(),
             names: None,
         }
     }
@@ -228,7 +231,8 @@ impl Socket {
         }
         let local = self.to_stack(address)?;
         let ip = local.ip();
-        if !ip.is_unspecified() && !net.endpoint.has_address(ip) {
+        let ours = ip.is_unspecified() || net.endpoint.has_address(ip);
+        if !ours && !self.options.free_bind {
             return Err(Errno::EADDRNOTAVAIL);
         }
         if (1..1024).contains(&local.port()) && !net.system.privileged {
@@ -347,7 +351,7 @@ impl Socket {
         }
     }
 
-    /// What a connection starts with now: RFC 6897 §4.1 under the legacy rules, and one that is
+    /// What a connection starts with now: RFC 6897 §4.2.1 under the legacy rules, and one that is
     /// bound to an interface never leaves it.
     fn starting_config(&self, net: &Net<'_>) -> ConnectionConfig {
         let mut config = self.config.clone();
@@ -417,6 +421,7 @@ impl Socket {
             ..Self::fresh(self.family, protocol, self.config.clone())
         };
         socket.apply_options(net);
+        socket.families_begin(net);
         Ok(socket)
     }
 
@@ -452,6 +457,7 @@ impl Socket {
         self.end_told = false;
         self.error = None;
         self.apply_options(net);
+        self.families_begin(net);
         Err(Errno::EINPROGRESS)
     }
 
@@ -463,6 +469,7 @@ impl Socket {
         if let Some(error) = self.settle_connecting(net) {
             self.error = None;
             // It may be tried again, from the same binding.
+            self.families_end(net);
             net.endpoint.release(net.now, id);
             self.state = SocketState::Fresh;
             self.names = None;
@@ -556,6 +563,7 @@ impl Socket {
     /// `close`: both directions end in order in the background, at once if something is unread or
     /// `SO_LINGER` says so. A connection that is not established is given up.
     pub fn close(mut self, net: &mut Net<'_>) {
+        self.families_end(net);
         match self.state {
             SocketState::Fresh => {}
             SocketState::Listening(_) => self.stop_listening(net),

@@ -4,6 +4,7 @@
 
 use super::Errno;
 use super::bindings::Bindings;
+use super::options::draft::{DraftLayout, Subscriptions};
 use umptcp_stack::{ConnectionConfig, InterfaceId};
 
 /// Whose meaning the option numbers have on which two kernels disagree, and how much is refused
@@ -29,14 +30,17 @@ pub struct System {
     pub enabled: bool,
     /// Meaning of option numbers.
     pub profile: OptionProfile,
-    /// RFC 6897 §4.1: a socket that is bound to one address, of an application that did not ask
+    /// RFC 6897 §4.2.1: a socket that is bound to one address, of an application that did not ask
     /// for MPTCP by [`TCP_MULTIPATH_ENABLE`](super::options), uses plain TCP. Linux does not do so.
     pub legacy_rules: bool,
     /// Ports below 1024 may be bound, and options that ask for privileges in a kernel may be set.
     pub privileged: bool,
     /// The interfaces of the stack, with the names by which `SO_BINDTODEVICE` knows them.
     pub interfaces: Vec<(InterfaceId, String)>,
+    /// Whose structs the options of draft-hesmans have.
+    pub draft_layout: DraftLayout,
     pub(super) bindings: Bindings,
+    pub(super) subscriptions: Subscriptions,
 }
 
 impl System {
@@ -48,6 +52,13 @@ impl System {
         let mut interfaces = self.interfaces.iter();
         let found = interfaces.find(|(_, known)| known == name);
         found.map(|(id, _)| Some(*id)).ok_or(Errno::ENODEV)
+    }
+
+    /// The name of an interface.
+    pub(super) fn name_of(&self, interface: InterfaceId) -> Option<&str> {
+        let mut interfaces = self.interfaces.iter();
+        let found = interfaces.find(|(id, _)| *id == interface);
+        found.map(|(_, name)| name.as_str())
     }
 
     /// The interface with this index, counted from 1; 0 stands for any interface.
@@ -71,7 +82,9 @@ impl Default for System {
             legacy_rules: false,
             privileged: false,
             interfaces: Vec::new(),
+            draft_layout: DraftLayout::default(),
             bindings: Bindings::default(),
+            subscriptions: Subscriptions::default(),
         }
     }
 }

@@ -125,6 +125,7 @@ impl Pair {
             }
             for host in &mut self.hosts {
                 while let Some(event) = host.endpoint.poll_event() {
+                    host.system.handle_event(&event);
                     host.events.push(event);
                 }
             }

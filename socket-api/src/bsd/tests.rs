@@ -16,6 +16,8 @@ const NONE: ReceiveFlags = ReceiveFlags {
     wait_all: false,
     discard: false,
     dont_wait: false,
+    urgent: false,
+    error_queue: false,
 };
 
 #[test]

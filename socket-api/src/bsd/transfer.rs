@@ -17,18 +17,21 @@ pub struct ReceiveFlags {
     pub discard: bool,
     /// `MSG_DONTWAIT`: for whoever could wait.
     pub dont_wait: bool,
+    /// `MSG_OOB`: urgent data, of which there is none; MPTCP reads what comes next.
+    pub urgent: bool,
+    /// `MSG_ERRQUEUE`: queued errors, of which there is none.
+    pub error_queue: bool,
 }
 
 impl ReceiveFlags {
     /// Reads the flags.
     ///
     /// # Errors
-    /// `EINVAL` for `MSG_OOB`: there is no urgent data.
+    /// None: whatever is unknown is dropped.
     pub const fn of_number(flags: i32) -> Result<Self, Errno> {
-        if flags & libc::MSG_OOB != 0 {
-            return Err(Errno::EINVAL);
-        }
         Ok(Self {
+            urgent: flags & libc::MSG_OOB != 0,
+            error_queue: flags & libc::MSG_ERRQUEUE != 0,
             peek: flags & libc::MSG_PEEK != 0,
             wait_all: flags & libc::MSG_WAITALL != 0,
             discard: flags & libc::MSG_TRUNC != 0,
@@ -107,7 +110,7 @@ impl Socket {
             SocketState::Connected(id) => Ok(id),
             SocketState::Connecting(_) => match self.connecting(net) {
                 None => Err(Errno::EAGAIN),
-                Some(result) => result.and(self.connection().ok_or(Errno::ENOTCONN)),
+                Some(result) => result.and_then(|()| self.connection().ok_or(Errno::ENOTCONN)),
             },
             SocketState::Fresh | SocketState::Listening(_) => Err(Errno::ENOTCONN),
         }
@@ -116,14 +119,22 @@ impl Socket {
     /// `recv`: 0 is the end of the stream.
     ///
     /// # Errors
-    /// `EAGAIN` if there is nothing yet, `ENOTCONN`, or, once, why the connection has ended.
+    /// `EAGAIN` if there is nothing yet, `ENOTCONN`, or, once, why the connection has ended. Plain TCP
+    /// has no urgent data: `EINVAL`.
     pub fn receive(
         &mut self,
         net: &mut Net<'_>,
         buffer: &mut [u8],
         flags: ReceiveFlags,
     ) -> Result<usize, Errno> {
+        if flags.error_queue {
+            // As Linux, in any state.
+            return Err(Errno::EAGAIN);
+        }
         let id = self.open_connection(net)?;
+        if flags.urgent && !self.is_mptcp(net) {
+            return Err(Errno::EINVAL);
+        }
         if let Some(error) = self.error.take() {
             return Err(error);
         }
@@ -210,6 +221,15 @@ impl Socket {
         };
         if !info.established && info.closed.is_none() {
             return Readiness::default();
+        }
+        if !info.established {
+            // As Linux says of an attempt that has failed.
+            return Readiness {
+                writable: true,
+                hung_up: true,
+                error: !self.end_told,
+                ..Readiness::default()
+            };
         }
         let ended = info.closed.is_some();
         let failed = info

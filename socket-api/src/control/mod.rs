@@ -182,7 +182,7 @@ impl ConnectionControl {
     }
 
     /// Lets the connection use only these local addresses and that of its initial subflow, or all
-    /// with `None` (RFC 6897 §3.3). Subflows from others close, once permitted paths that were
+    /// with `None` (RFC 6897 §5.3.3). Subflows from others close, once permitted paths that were
     /// unused are up, and the peer is told.
     ///
     /// # Errors

@@ -40,6 +40,12 @@ pub trait Device: Send + Debug + 'static {
     /// Largest IP packet that the device carries, in bytes.
     fn mtu(&self) -> u16;
 
+    /// The name by which `SO_BINDTODEVICE` and the control socket know the interface; `if` and its
+    /// position by default.
+    fn link_name(&self) -> Option<String> {
+        None
+    }
+
     /// Ready when [`Self::send`] may be tried again after `WouldBlock`.
     ///
     /// The default is for devices that are never full. One that keeps saying `Ready` and then
@@ -70,6 +76,10 @@ impl Device for Box<dyn Device> {
 
     fn mtu(&self) -> u16 {
         (**self).mtu()
+    }
+
+    fn link_name(&self) -> Option<String> {
+        (**self).link_name()
     }
 
     fn poll_send_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {

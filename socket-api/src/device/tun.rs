@@ -128,6 +128,10 @@ impl Device for TunDevice {
         }
     }
 
+    fn link_name(&self) -> Option<String> {
+        Some(self.name.clone())
+    }
+
     fn mtu(&self) -> u16 {
         self.mtu
     }

@@ -97,7 +97,10 @@ impl Driver {
                 }
             }
             if self.transmits.is_empty() {
-                state.dispatch_events(&mut self.woken);
+                state.dispatch_events(now, &mut self.woken);
+                if state.has_staged() && batches < TRANSMIT_BATCHES {
+                    continue;
+                }
                 let deadline = self.deadline(&state);
                 let turn = if state.stop_requested || (state.handles == 0 && deadline.is_none()) {
                     Turn::Over
@@ -124,12 +127,8 @@ impl Driver {
         for (interface, packet) in self.received.drain(..) {
             state.endpoint.handle_packet(now, interface, &packet);
         }
-        if state
-            .endpoint
-            .poll_timeout()
-            .is_some_and(|timeout| timeout <= now)
-        {
-            state.endpoint.handle_timeout(now);
+        if state.poll_timeout().is_some_and(|timeout| timeout <= now) {
+            state.handle_timeout(now);
         }
     }
 
@@ -146,7 +145,7 @@ impl Driver {
 
     fn deadline(&self, state: &State) -> Option<Instant> {
         let ports = self.ports.iter().filter_map(Port::deadline);
-        state.endpoint.poll_timeout().into_iter().chain(ports).min()
+        state.poll_timeout().into_iter().chain(ports).min()
     }
 
     /// Arranges for the task to be woken at `deadline`; `false` if that has passed already.

@@ -14,7 +14,7 @@
 mod queue;
 mod stack_events;
 
-pub(crate) use queue::{EventQueue, Receiver};
+pub(crate) use queue::{EventQueue, Overflow, Receiver};
 pub use stack_events::{StackEvent, StackEvents};
 
 use futures::Stream;
@@ -185,7 +185,7 @@ impl Stream for ConnectionEvents {
     }
 }
 
-impl queue::Overflow for ConnectionEvent {
+impl Overflow for ConnectionEvent {
     fn missed(count: u64) -> Self {
         Self::Missed(count)
     }

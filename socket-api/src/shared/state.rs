@@ -7,6 +7,7 @@ use super::wakers::WakerSet;
 use crate::bsd::{Net, System};
 use crate::error::{StackError as _, Stopped};
 use crate::events::{ConnectionEvent, EventQueue, StackEvent};
+use crate::smapp::Controllers;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -76,6 +77,8 @@ impl InterfaceState {
 /// Everything behind the lock.
 pub(crate) struct State {
     pub(crate) endpoint: Endpoint,
+    /// Who rules connections in the place of path managers.
+    pub(crate) controllers: Controllers,
     /// What the sockets of C programs have in common.
     pub(crate) system: System,
     pub(crate) connections: HashMap<ConnectionId, ConnectionState>,
@@ -114,6 +117,7 @@ impl State {
             .collect();
         Self {
             endpoint,
+            controllers: Controllers::new(),
             system: System::default(),
             connections: HashMap::new(),
             listeners: HashMap::new(),
@@ -152,9 +156,9 @@ impl State {
             self.staged = self.endpoint.poll_transmit(now);
         }
         if self.staged.is_none() {
-            self.dispatch_events(woken);
+            self.dispatch_events(now, woken);
         }
-        let earlier = self.endpoint.poll_timeout().is_some_and(|timeout| {
+        let earlier = self.poll_timeout().is_some_and(|timeout| {
             self.driver_deadline
                 .is_none_or(|deadline| timeout < deadline)
         });
@@ -181,15 +185,42 @@ impl State {
         self.driver_deadline = deadline;
     }
 
-    /// Carries the endpoint's events to the tasks that wait for them.
-    pub(crate) fn dispatch_events(&mut self, woken: &mut Vec<Waker>) {
+    /// Carries the endpoint's events to controllers and to the tasks that wait for them. What
+    /// controllers have begun is sent next.
+    pub(crate) fn dispatch_events(&mut self, now: Instant, woken: &mut Vec<Waker>) {
         while let Some(event) = self.endpoint.poll_event() {
+            self.controllers
+                .handle_event(now, &mut self.endpoint, &event);
             self.dispatch(&event, woken);
         }
+        if self.staged.is_none() && !self.controllers.is_empty() {
+            self.staged = self.endpoint.poll_transmit(now);
+        }
+    }
+
+    /// There is a packet that was found ready to go.
+    pub(crate) const fn has_staged(&self) -> bool {
+        self.staged.is_some()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called next.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let timeouts = [
+            self.endpoint.poll_timeout(),
+            self.controllers.poll_timeout(),
+        ];
+        timeouts.into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.controllers.handle_timeout(now, &mut self.endpoint);
     }
 
     fn dispatch(&mut self, event: &Event, woken: &mut Vec<Waker>) {
         tracing::trace!(?event);
+        self.system.handle_event(event);
         self.observe(event, woken);
         let connections = &mut self.connections;
         match *event {

@@ -1,5 +1,6 @@
 //! What an application or operator may set, with the defaults and their reasons.
 
+use super::path_lists::PathLists;
 use super::policy::{PathManagerKind, SchedulerKind};
 use super::time::Duration;
 use std::net::IpAddr;
@@ -218,8 +219,13 @@ pub struct ConnectionConfig {
     /// Which subflows are opened and which addresses are announced.
     pub path_manager: PathManagerKind,
     /// The only local addresses that its subflows may use, that are announced, and that the peer
-    /// may join, beside that of the initial subflow (RFC 6897 §3.3); `None` stands for all.
+    /// may join, beside that of the initial subflow (RFC 6897 §5.3.3); `None` stands for all.
     pub allowed_local: Option<Vec<IpAddr>>,
+    /// Pairs of addresses between which further subflows are backups, or are not.
+    pub path_lists: PathLists,
+    /// The connection shares the fate of its initial subflow (RFC 6897 §3.1.3, REQ13): when that has
+    /// ended in order our direction is finished, and when it is lost the connection ends.
+    pub fate_sharing: bool,
     /// The most bytes that may wait to be read, over all subflows: the largest receive window. The
     /// buffer starts small and grows up to this while the application keeps up with what arrives.
     pub receive_buffer: usize,
@@ -299,6 +305,8 @@ impl Default for ConnectionConfig {
             scheduler: SchedulerKind::default(),
             path_manager: PathManagerKind::default(),
             allowed_local: None,
+            path_lists: PathLists::default(),
+            fate_sharing: false,
             // Twice the bandwidth-delay product of 1 Gbit/s and 250 ms. Only what the path and the
             // reader need is ever used, so the limit can be generous; it bounds what a peer can
             // make us hold by sending fast over a long path to an application that reads.

@@ -6,6 +6,7 @@ pub mod id;
 pub mod mptcp_counters;
 pub mod num;
 pub mod path_endpoint;
+pub mod path_lists;
 pub mod policy;
 pub mod rng;
 pub mod seq;

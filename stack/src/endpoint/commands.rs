@@ -62,6 +62,14 @@ impl Endpoint {
         }
     }
 
+    /// Connections of a listener that wait to be accepted, and how many may; `None` if there is no
+    /// such listener.
+    #[must_use]
+    pub fn listener_queue(&self, listener: ListenerId) -> Option<(usize, usize)> {
+        let listener = self.listeners.get(listener)?;
+        Some((listener.queue.len(), listener.backlog()))
+    }
+
     /// Stops listening; connections not accepted yet are reset.
     pub fn close_listener(&mut self, now: Instant, listener: ListenerId) {
         let Some(_) = self.listeners.remove(listener) else {

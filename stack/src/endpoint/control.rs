@@ -5,6 +5,7 @@ use super::Endpoint;
 use crate::base::config::SubflowOptions;
 use crate::base::error::SubflowError;
 use crate::base::id::{ConnectionId, SubflowId};
+use crate::base::path_lists::PathLists;
 use crate::base::policy::{PathManagerKind, SchedulerKind};
 use crate::base::subflow_options::SubflowChange;
 use crate::base::time::Instant;
@@ -81,7 +82,7 @@ impl Endpoint {
     }
 
     /// Lets a connection use these local addresses and that of its initial subflow only, or all
-    /// with `None` (RFC 6897 §3.3). Subflows from others close, once permitted paths that were
+    /// with `None` (RFC 6897 §5.3.3). Subflows from others close, once permitted paths that were
     /// unused are up, and the peer is told (REMOVE_ADDR).
     ///
     /// # Errors
@@ -142,6 +143,14 @@ impl Endpoint {
     pub fn is_local_allowed(&self, connection: ConnectionId, address: IpAddr) -> bool {
         let entry = self.connections.get(connection);
         entry.is_some_and(|entry| entry.connection.permits(address))
+    }
+
+    /// Changes between which addresses further subflows are backups, from the next one on. A
+    /// connection that does not exist is ignored.
+    pub fn set_path_lists(&mut self, now: Instant, connection: ConnectionId, lists: PathLists) {
+        self.change(now, connection, |connection| {
+            connection.set_path_lists(lists);
+        });
     }
 
     /// What has become permitted is to be known to the connection before it looks for paths.

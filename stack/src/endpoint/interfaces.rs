@@ -24,6 +24,10 @@ impl InterfaceTable {
         InterfaceId(u32::try_from(self.interfaces.len() - 1).unwrap_or(u32::MAX))
     }
 
+    pub(super) fn ids(&self) -> Vec<InterfaceId> {
+        (0..).map(InterfaceId).take(self.interfaces.len()).collect()
+    }
+
     /// Returns false if there is no such interface.
     pub(super) fn add_address(&mut self, interface: InterfaceId, address: IpAddr) -> bool {
         let exists = interface.index() < self.interfaces.len();

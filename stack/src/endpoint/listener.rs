@@ -28,6 +28,10 @@ impl Listener {
         self.queue.len() >= self.backlog
     }
 
+    pub(super) const fn backlog(&self) -> usize {
+        self.backlog
+    }
+
     /// With none, no connection would ever be made: 0 counts as 1, as `listen` of Linux has it.
     pub(super) fn set_backlog(&mut self, backlog: usize) {
         self.backlog = backlog.max(1);

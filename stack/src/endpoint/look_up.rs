@@ -2,7 +2,7 @@
 
 use super::Endpoint;
 use crate::base::error::SubflowError;
-use crate::base::id::{ConnectionId, ListenerId, SubflowId};
+use crate::base::id::{ConnectionId, InterfaceId, ListenerId, SubflowId};
 use crate::base::time::Instant;
 use crate::wire::mptcp_option::{ResetReason, Token};
 use crate::wire::packet::FourTuple;
@@ -65,5 +65,11 @@ impl Endpoint {
     #[must_use]
     pub fn listeners(&self) -> Vec<(ListenerId, SocketAddr)> {
         self.listeners.all()
+    }
+
+    /// All interfaces, in the order of addition.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<InterfaceId> {
+        self.interfaces.ids()
     }
 }

@@ -148,6 +148,9 @@ impl Endpoint {
         let follows = self.path_manager(id) == Some(PathManagerKind::Endpoints);
         let mut endpoints = self.path_endpoints().iter();
         let endpoint = endpoints.find(|known| follows && known.address == local);
+        let lists = self.connection_config(id).map(|config| &config.path_lists);
+        let said = lists.and_then(|lists| lists.is_backup(local, remote.ip()));
+        let backup = said.unwrap_or(backup);
         let wanted = OpenSubflow {
             local: SubflowSource::Address(SocketAddr::new(local, 0)),
             interface: endpoint.and_then(|endpoint| endpoint.interface),

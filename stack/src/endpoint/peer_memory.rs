@@ -249,6 +249,19 @@ impl Endpoint {
         }
     }
 
+    /// How long a path that swallows SYNs with MP_CAPABLE counts as one: see
+    /// [`EndpointConfig::blackhole_timeout`].
+    #[must_use]
+    pub const fn blackhole_timeout(&self) -> Duration {
+        self.peers.blackhole_timeout
+    }
+
+    /// Changes that, and forgets the paths that are known, as Linux does.
+    pub fn set_blackhole_timeout(&mut self, timeout: Duration) {
+        self.peers.blackhole_timeout = timeout;
+        self.peers.black_holes.retain(|_| false);
+    }
+
     /// Forgets what is remembered of a host, whatever the port.
     pub fn forget_peer(&mut self, remote: IpAddr) {
         self.peers.speech.retain(|known| known.ip() != remote);

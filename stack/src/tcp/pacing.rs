@@ -209,4 +209,36 @@ mod tests {
         assert_eq!(pacer.budget(Instant::ZERO, 1500), usize::MAX);
         assert_eq!(pacer.pause(Instant::ZERO, 1500), None);
     }
+
+    #[test]
+    fn a_cap_holds_before_and_below_the_rate_of_the_window() {
+        let mut pacer = Pacer::new(Some(150_000));
+        assert_eq!(pacer.rate(), 150_000, "nothing else is paced");
+        pacer.set_rate(125_000, Some(Duration::from_millis(100)), false);
+        assert_eq!(pacer.rate(), 150_000);
+        let start = Instant::from_millis(1000);
+        let mut now = start;
+        let mut sent = 0;
+        for _ in 0..50 {
+            sent += send(&mut pacer, now);
+            now = pacer.pause(now, 1500).expect("the burst is used up");
+        }
+        // A segment each 10 ms, and the first burst.
+        let millis = now.saturating_duration_since(start).as_millis();
+        assert!(u128::from(sent) <= millis / 10 + 3, "{sent} in {millis} ms");
+        // A change counts at once, also in a pause that would be longer.
+        pacer.set_cap(now, Some(0));
+        assert_eq!(pacer.rate(), 1);
+        send(&mut pacer, now);
+        assert!(
+            pacer
+                .pause(now, 1500)
+                .is_some_and(|at| at > now + Duration::from_secs(100))
+        );
+        pacer.set_cap(now, None);
+        assert_eq!(pacer.rate(), 1_500_000);
+        assert!(pacer.budget(now, 1500) > 0);
+        pacer.set_cap(now, Some(2_000_000));
+        assert_eq!(pacer.rate(), 1_500_000, "the window gives less");
+    }
 }

@@ -1,8 +1,7 @@
 //! What a TCP connection tells of itself: the figures of Linux's `struct tcp_info`, as far as they
 //! mean something here.
 //!
-//! Owns the counters of segments and the snapshot. It decides nothing: no other room of this floor
-//! reads what is counted here.
+//! Owns the counters of segments and the snapshot. Nothing else on this floor reads them.
 
 use super::recovery::Recovery;
 use super::tcb::Tcb;

@@ -23,7 +23,10 @@ fn main() -> Result<()> {
             std::fs::write(&file, current).with_context(|| format!("writing {}", file.display()))
         }
         Some(other) => bail!("{other}: the only option is --write"),
-        None => compare(&std::fs::read_to_string(&file).unwrap_or_default(), &current),
+        None => compare(
+            &std::fs::read_to_string(&file).unwrap_or_default(),
+            &current,
+        ),
     }
 }
 

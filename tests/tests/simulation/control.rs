@@ -3,7 +3,8 @@
 
 use super::*;
 use std::net::IpAddr;
-use umptcp_lab::world::{HostId, World};
+use umptcp_lab::link::Loss;
+use umptcp_lab::world::{HostId, Reach, World};
 use umptcp_stack::{
     CongestionAlgorithm, ConnectionId, Endpoint, Instant, InterfaceConfig, MptcpCounter,
     PathManagerKind, SchedulerKind, SubflowChange, Version,
@@ -20,6 +21,7 @@ fn long(name: &str, version: Version) -> Scenario {
     let mut scenario = scenario(name).connections(|config| config.version = version);
     scenario.client.plan = Plan::sending(16 * MEGABYTE);
     scenario.server.plan = Plan::sending(0);
+    scenario.reach = Reach::WholeHost;
     scenario
 }
 
@@ -82,10 +84,11 @@ fn a_rate_cap_holds_with_pacing_and_without() {
                 endpoint.set_subflow_options(now, id, None, change).unwrap();
             });
             run.world().run_until(|_| false, at(3900));
+            let carried = run.pair.world.counters(run.pair.wires[0])[0].delivered_bytes;
+            assert!(carried > 2 * MEGABYTE, "{carried}");
             run.complete_within(10)
                 .assert_intact()
                 .assert_nothing_left();
-            assert!(run.world().now() < at(4500), "{:?}", run.world().now());
         }
     }
 }
@@ -94,7 +97,7 @@ fn a_rate_cap_holds_with_pacing_and_without() {
 fn congestion_control_is_switched_in_a_transfer_with_losses() {
     for version in VERSIONS {
         let mut scenario = long("other congestion control", version);
-        scenario.paths = paths(2, link().with_loss(0.005));
+        scenario.paths = paths(2, link().lossy(Loss::Bernoulli(0.005)));
         let mut run = Run::of(scenario);
         let client = run.pair.client;
         for (turn, millis) in (500..3500).step_by(150).enumerate() {
@@ -136,7 +139,6 @@ fn the_scheduler_is_switched_in_a_transfer() {
     }
 }
 
-/// The windows are never full: what the application writes a bit at a time goes in turn.
 #[test]
 fn round_robin_gives_every_path_its_share() {
     let shares = SchedulerKind::ALL.iter().map(|&kind| {
@@ -148,7 +150,6 @@ fn round_robin_gives_every_path_its_share() {
         ];
         scenario.client.connection.scheduler = kind;
         scenario.client.connection.max_subflows = 2;
-        scenario.client.connection.subflow.rate_cap = None;
         let run = run(scenario);
         let subflows = run.client().last_subflows();
         (subflows[0].bytes_sent, subflows[1].bytes_sent)
@@ -215,7 +216,7 @@ fn a_connection_with_an_allow_list_never_leaves_it() {
         for bound in [true, false] {
             let mut scenario = long("allow-list", version);
             scenario.paths = paths(3, link());
-            scenario.server.plan.sends = MEGABYTE;
+            scenario.server.plan.sends = 16 * MEGABYTE;
             let list = if bound {
                 &mut scenario.client.connection.allowed_local
             } else {
@@ -253,7 +254,7 @@ fn a_connection_with_an_allow_list_never_leaves_it() {
     }
 }
 
-/// RFC 6897 §3.3: paths that are permitted and unused come up before the address is left.
+/// RFC 6897 §5.3.3: paths that are permitted and unused come up before the address is left.
 #[test]
 fn an_address_that_is_disallowed_is_left_once_another_path_is_up() {
     for version in VERSIONS {

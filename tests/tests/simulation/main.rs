@@ -7,6 +7,7 @@ mod break_before_make;
 mod buffers;
 mod closing;
 mod control;
+mod controllers;
 mod ecn;
 mod fallback;
 mod flow_control;

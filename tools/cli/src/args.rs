@@ -1,5 +1,6 @@
 //! The command line as users type it.
 
+use crate::control::ControlCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(DemoArgs),
+    #[command(flatten)]
+    Control(ControlCommand),
 }
 
 /// Send a file between two hosts over several paths at once, and check that it arrived.
@@ -157,6 +160,7 @@ mod tests {
             Ok(Cli {
                 command: Command::Demo(args),
             }) => Ok(args),
+            Ok(Cli { command }) => Err(format!("{command:?}")),
             Err(error) => Err(one_line(&error)),
         }
     }

@@ -6,6 +6,7 @@
 //! Exit status: 0 if all went well, 1 if a transfer failed or was not intact, 2 for bad use.
 
 mod args;
+mod control;
 mod demo;
 
 use args::{Cli, Command};
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Demo(args) => demo::run(&args),
+        Command::Control(command) => control::run(&command),
     }
 }
 

@@ -170,7 +170,9 @@ async fn set_up_kernel(link: &str, interface: &InterfaceConfig) -> io::Result<()
     for (address, prefix) in routes {
         // The prefix of an address of the kernel's own there is routed already.
         let mut known = interface.host.iter();
-        if known.any(|(host, bits)| *bits == prefix && first_of(*host, prefix) == first_of(address, prefix)) {
+        if known.any(|(host, bits)| {
+            *bits == prefix && first_of(*host, prefix) == first_of(address, prefix)
+        }) {
             continue;
         }
         network

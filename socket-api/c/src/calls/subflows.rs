@@ -40,8 +40,12 @@ fn id_of(id: i32) -> Result<u8, Errno> {
 pub(crate) fn statuses(fd: i32, to: u64, room: usize) -> Result<i32, Errno> {
     let mut value = vec![0; size_of::<ump_sub_ids>() + MOST_SUBFLOWS * size_of::<ump_sub_status>()];
     let used = get(fd, UMP_GET_SUB_IDS, &mut value)?;
-    let all = value.get(size_of::<ump_sub_ids>()..used).unwrap_or_default();
-    let fits = all.len().min(room.saturating_mul(size_of::<ump_sub_status>()));
+    let all = value
+        .get(size_of::<ump_sub_ids>()..used)
+        .unwrap_or_default();
+    let fits = all
+        .len()
+        .min(room.saturating_mul(size_of::<ump_sub_status>()));
     CallerMemory.write(to, all.get(..fits).unwrap_or_default())?;
     Ok(i32::from(value.first().copied().unwrap_or(0)))
 }
@@ -60,8 +64,16 @@ pub(crate) fn open(
     let local = read_address(local.0, local.1)?;
     let remote = read_address(remote.0, remote.1)?;
     let mut value = vec![0; size_of::<ump_sub_tuple>()];
-    put(&mut value, offset_of!(ump_sub_tuple, prio), &[u8::from(backup)]);
-    put(&mut value, offset_of!(ump_sub_tuple, if_idx), &if_idx.to_ne_bytes());
+    put(
+        &mut value,
+        offset_of!(ump_sub_tuple, prio),
+        &[u8::from(backup)],
+    );
+    put(
+        &mut value,
+        offset_of!(ump_sub_tuple, if_idx),
+        &if_idx.to_ne_bytes(),
+    );
     value.extend(local.to_bytes());
     value.extend(remote.to_bytes());
     get(fd, UMP_OPEN_SUB_TUPLE, &mut value)?;
@@ -75,7 +87,11 @@ pub(crate) fn open(
 pub(crate) fn close(fd: i32, id: i32, how: i32) -> Result<i32, Errno> {
     let mut value = vec![0; size_of::<ump_close_sub_id>()];
     put(&mut value, offset_of!(ump_close_sub_id, id), &[id_of(id)?]);
-    put(&mut value, offset_of!(ump_close_sub_id, how), &how.to_ne_bytes());
+    put(
+        &mut value,
+        offset_of!(ump_close_sub_id, how),
+        &how.to_ne_bytes(),
+    );
     get(fd, UMP_CLOSE_SUB_ID, &mut value)?;
     Ok(0)
 }
@@ -88,7 +104,8 @@ pub(crate) fn set_backup(fd: i32, id: i32, backup: bool) -> Result<i32, Errno> {
     let descriptor = registry::find(AppFd::new(fd)?)?;
     let value = [id_of(id)?, u8::from(backup)];
     let (level, name) = (libc::IPPROTO_TCP, UMP_SET_SUB_PRIO);
-    descriptor.with(|socket, net| socket.setsockopt(net, level, name, &value, &mut CallerMemory))?;
+    descriptor
+        .with(|socket, net| socket.setsockopt(net, level, name, &value, &mut CallerMemory))?;
     Ok(0)
 }
 

@@ -29,7 +29,12 @@ const RECEIVE_FLAGS: i32 =
 ///
 /// # Errors
 /// `ENOTCONN`; `EINVAL` for `MSG_OOB`; why the connection has ended, once; or as `recv`.
-pub(crate) fn receive(fd: i32, buffer: *mut c_void, len: usize, flags: i32) -> Result<isize, Errno> {
+pub(crate) fn receive(
+    fd: i32,
+    buffer: *mut c_void,
+    len: usize,
+    flags: i32,
+) -> Result<isize, Errno> {
     let (app, descriptor) = connected(fd)?;
     check_receive_flags(flags)?;
     if flags & libc::MSG_TRUNC != 0 {
@@ -196,12 +201,23 @@ pub(crate) fn receive_message(fd: i32, message: u64, flags: i32) -> Result<isize
 fn control_messages(app: AppFd, descriptor: &Descriptor) -> Result<Vec<u8>, Errno> {
     let mut wanted = [0; 4];
     let asked = descriptor.with(|socket, net| {
-        socket.getsockopt(net, libc::IPPROTO_TCP, TCP_INQ, &mut wanted, &mut CallerMemory)
+        socket.getsockopt(
+            net,
+            libc::IPPROTO_TCP,
+            TCP_INQ,
+            &mut wanted,
+            &mut CallerMemory,
+        )
     });
     let mut control = Vec::new();
     if asked.is_ok() && i32::from_ne_bytes(wanted) == 1 {
         let left = bytes_to_read(app, descriptor)?;
-        add_control(&mut control, libc::IPPROTO_TCP, TCP_INQ, &left.to_ne_bytes());
+        add_control(
+            &mut control,
+            libc::IPPROTO_TCP,
+            TCP_INQ,
+            &left.to_ne_bytes(),
+        );
     }
     Ok(control)
 }
@@ -212,7 +228,10 @@ fn add_control(control: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) {
     control.extend(level.to_ne_bytes());
     control.extend(kind.to_ne_bytes());
     control.extend(data);
-    control.resize(control.len().next_multiple_of(align_of::<libc::cmsghdr>()), 0);
+    control.resize(
+        control.len().next_multiple_of(align_of::<libc::cmsghdr>()),
+        0,
+    );
 }
 
 /// `sendmsg`. Neither the address nor ancillary data has a meaning.

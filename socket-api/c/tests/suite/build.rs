@@ -17,7 +17,13 @@ pub(crate) fn library() -> &'static Path {
         let executable = std::env::current_exe().unwrap();
         let directory = executable.parent().and_then(Path::parent).unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "umptcp-capi", "--target-dir"]);
+        cargo.args([
+            "build",
+            "--quiet",
+            "--package",
+            "umptcp-capi",
+            "--target-dir",
+        ]);
         cargo.arg(directory.parent().unwrap());
         if directory.ends_with("release") {
             cargo.arg("--release");

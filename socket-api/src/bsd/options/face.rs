@@ -2,7 +2,7 @@
 //!
 //! The module owns the trait by which the families' typed functions work on every kind of socket.
 
-use crate::bsd::{Errno, NoMemory};
+use crate::bsd::{Errno, NoMemory, UserMemory};
 use crate::stack_socket::StackSocket;
 use std::io;
 
@@ -15,7 +15,21 @@ pub trait SocketOptions {
     ///
     /// # Errors
     /// The errno of the option's family, as [`io::Error::raw_os_error`] gives it.
-    fn getsockopt(&self, level: i32, name: i32, value: &mut [u8]) -> io::Result<usize>;
+    fn getsockopt(&self, level: i32, name: i32, value: &mut [u8]) -> io::Result<usize> {
+        self.getsockopt_with(level, name, value, &mut NoMemory)
+    }
+
+    /// The same, and pointers inside of values are followed by `memory`.
+    ///
+    /// # Errors
+    /// As for [`Self::getsockopt`].
+    fn getsockopt_with(
+        &self,
+        level: i32,
+        name: i32,
+        value: &mut [u8],
+        memory: &mut dyn UserMemory,
+    ) -> io::Result<usize>;
 
     /// `setsockopt`.
     ///
@@ -25,8 +39,14 @@ pub trait SocketOptions {
 }
 
 impl SocketOptions for StackSocket {
-    fn getsockopt(&self, level: i32, name: i32, value: &mut [u8]) -> io::Result<usize> {
-        self.with(|socket, net| socket.getsockopt(net, level, name, value, &mut NoMemory))
+    fn getsockopt_with(
+        &self,
+        level: i32,
+        name: i32,
+        value: &mut [u8],
+        memory: &mut dyn UserMemory,
+    ) -> io::Result<usize> {
+        self.with(|socket, net| socket.getsockopt(net, level, name, value, memory))
             .map_err(Errno::into)
     }
 
@@ -40,11 +60,15 @@ impl SocketOptions for StackSocket {
 macro_rules! options_of_connection {
     ($socket:ty) => {
         impl SocketOptions for $socket {
-            fn getsockopt(&self, level: i32, name: i32, value: &mut [u8]) -> io::Result<usize> {
+            fn getsockopt_with(
+                &self,
+                level: i32,
+                name: i32,
+                value: &mut [u8],
+                memory: &mut dyn UserMemory,
+            ) -> io::Result<usize> {
                 self.connection()
-                    .with_socket(|socket, net| {
-                        socket.getsockopt(net, level, name, value, &mut NoMemory)
-                    })
+                    .with_socket(|socket, net| socket.getsockopt(net, level, name, value, memory))
                     .map_err(Errno::into)
             }
 

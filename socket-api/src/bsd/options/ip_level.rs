@@ -1,8 +1,8 @@
 //! `IPPROTO_IP` and `IPPROTO_IPV6`: ordinary options, as an MPTCP socket of Linux has them (API
 //! reference 4.4).
 
-use super::value::{int_of, read_bool, read_int, read_within, write_int, write_truncated};
-use crate::bsd::{Errno, Family, Net, Socket, SocketState};
+use super::value::{int_of, read_bool, read_int, read_within, write_small_int, write_truncated};
+use crate::bsd::{Errno, Family, Net, OptionProfile, Socket, SocketState};
 use umptcp_stack::SubflowChange;
 
 /// `IP_LOCAL_PORT_RANGE` of linux/in.h.
@@ -12,8 +12,7 @@ const IPV6_FREEBIND: i32 = 78;
 
 /// What Linux knows and refuses on an MPTCP socket, and what nobody but a kernel can do: leaving from
 /// addresses that are not ours.
-const IP_NOT_SUPPORTED: [i32; 11] = [
-    libc::IP_FREEBIND,
+const IP_NOT_SUPPORTED: [i32; 10] = [
     libc::IP_TRANSPARENT,
     libc::IP_MTU_DISCOVER,
     libc::IP_MTU,
@@ -26,9 +25,8 @@ const IP_NOT_SUPPORTED: [i32; 11] = [
     libc::IP_CHECKSUM,
 ];
 
-const IPV6_NOT_SUPPORTED: [i32; 10] = [
+const IPV6_NOT_SUPPORTED: [i32; 9] = [
     libc::IPV6_TRANSPARENT,
-    IPV6_FREEBIND,
     libc::IPV6_MTU_DISCOVER,
     libc::IPV6_MTU,
     libc::IPV6_RECVERR,
@@ -40,26 +38,21 @@ const IPV6_NOT_SUPPORTED: [i32; 10] = [
 ];
 
 impl Socket {
-    pub(super) fn get_ip_level(
-        &self,
-        net: &Net<'_>,
-        name: i32,
-        value: &mut [u8],
-    ) -> Result<usize, Errno> {
+    pub(super) fn get_ip_level(&self, name: i32, value: &mut [u8]) -> Result<usize, Errno> {
         let number = match name {
             libc::IP_TOS => int_of(self.config.subflow.traffic_class),
-            libc::IP_TTL if !self.is_restricted(net) => int_of(self.config.subflow.hop_limit),
+            libc::IP_TTL => int_of(self.config.subflow.hop_limit),
+            libc::IP_FREEBIND => i32::from(self.options.free_bind),
             libc::IP_BIND_ADDRESS_NO_PORT => i32::from(self.options.bind_without_port),
             IP_LOCAL_PORT_RANGE => {
                 let (first, last) = self.options.port_range;
                 let both = u32::from(first) | u32::from(last) << 16;
                 return Ok(write_truncated(value, &both.to_ne_bytes()));
             }
-            libc::IP_TTL => return Err(Errno::EOPNOTSUPP),
             name if IP_NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         };
-        Ok(write_int(value, number))
+        Ok(write_small_int(value, number))
     }
 
     pub(super) fn set_ip_level(
@@ -75,18 +68,23 @@ impl Socket {
                     [byte] => byte,
                     _ => low_byte(read_int(value)?),
                 };
-                self.change_subflows(net, SubflowChange::TrafficClass(class));
+                // RFC 3168 §5: the two bits of explicit congestion notification are the stack's.
+                self.change_subflows(net, SubflowChange::TrafficClass(class & !ECN_BITS));
             }
-            libc::IP_TTL if !self.is_restricted(net) => {
+            libc::IP_TTL => {
                 let limit = read_within(value, 1..=255)?;
                 self.change_subflows(net, SubflowChange::HopLimit(low_byte(limit)));
             }
+            libc::IP_FREEBIND => {
+                self.check_not_begun(net)?;
+                self.options.free_bind = read_bool(value)?;
+            }
             libc::IP_BIND_ADDRESS_NO_PORT => {
-                self.check_not_begun()?;
+                self.check_not_begun(net)?;
                 self.options.bind_without_port = read_bool(value)?;
             }
             IP_LOCAL_PORT_RANGE => {
-                self.check_not_begun()?;
+                self.check_not_begun(net)?;
                 let both = u32::from_ne_bytes(read_int(value)?.to_ne_bytes());
                 let [a, b, c, d] = both.to_le_bytes();
                 let (first, last) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
@@ -95,7 +93,6 @@ impl Socket {
                 }
                 self.options.port_range = (first, last);
             }
-            libc::IP_TTL => return Err(Errno::EOPNOTSUPP),
             name if IP_NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         }
@@ -108,20 +105,16 @@ impl Socket {
         name: i32,
         value: &mut [u8],
     ) -> Result<usize, Errno> {
-        self.check_ipv6()?;
+        self.check_ipv6_get(net)?;
         let number = match name {
             libc::IPV6_V6ONLY => i32::from(self.options.v6_only),
-            libc::IPV6_TCLASS if !self.is_restricted(net) => {
-                int_of(self.config.subflow.traffic_class)
-            }
-            libc::IPV6_UNICAST_HOPS if !self.is_restricted(net) => {
-                int_of(self.config.subflow.hop_limit)
-            }
-            libc::IPV6_TCLASS | libc::IPV6_UNICAST_HOPS => return Err(Errno::EOPNOTSUPP),
+            IPV6_FREEBIND => i32::from(self.options.free_bind),
+            libc::IPV6_TCLASS => int_of(self.config.subflow.traffic_class),
+            libc::IPV6_UNICAST_HOPS => int_of(self.config.subflow.hop_limit),
             name if IPV6_NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         };
-        Ok(write_int(value, number))
+        Ok(write_small_int(value, number))
     }
 
     pub(super) fn set_ipv6_level(
@@ -139,16 +132,21 @@ impl Socket {
                 }
                 self.options.v6_only = read_bool(value)?;
             }
-            libc::IPV6_TCLASS if !self.is_restricted(net) => {
+            IPV6_FREEBIND => {
+                self.check_not_begun(net)?;
+                self.options.free_bind = read_bool(value)?;
+            }
+            libc::IPV6_TCLASS => {
                 // RFC 3542 §6.5: -1 stands for the default.
                 let class = match read_int(value)? {
                     -1 => 0,
                     class @ 0..=255 => low_byte(class),
                     _ => return Err(Errno::EINVAL),
                 };
-                self.change_subflows(net, SubflowChange::TrafficClass(class));
+                // RFC 3168 §5: the two bits of explicit congestion notification are the stack's.
+                self.change_subflows(net, SubflowChange::TrafficClass(class & !ECN_BITS));
             }
-            libc::IPV6_UNICAST_HOPS if !self.is_restricted(net) => {
+            libc::IPV6_UNICAST_HOPS => {
                 let limit = match read_int(value)? {
                     -1 => DEFAULT_HOP_LIMIT,
                     limit @ 0..=255 => low_byte(limit),
@@ -156,11 +154,19 @@ impl Socket {
                 };
                 self.change_subflows(net, SubflowChange::HopLimit(limit));
             }
-            libc::IPV6_TCLASS | libc::IPV6_UNICAST_HOPS => return Err(Errno::EOPNOTSUPP),
             name if IPV6_NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
+    }
+
+    /// As Linux: an MPTCP socket of IPv4 knows them as well, a TCP socket does not know the level.
+    fn check_ipv6_get(&self, net: &Net<'_>) -> Result<(), Errno> {
+        match net.system.profile {
+            OptionProfile::Linux if self.is_mptcp(net) => Ok(()),
+            OptionProfile::Linux if self.family == Family::V4 => Err(Errno::EOPNOTSUPP),
+            _ => self.check_ipv6(),
+        }
     }
 
     /// These options are for IPv6 sockets (RFC 3493 §5).
@@ -171,6 +177,9 @@ impl Socket {
         }
     }
 }
+
+/// The bits of explicit congestion notification (RFC 3168 §5).
+const ECN_BITS: u8 = 0b11;
 
 /// RFC 1340's value, which Linux has as well.
 const DEFAULT_HOP_LIMIT: u8 = 64;

@@ -13,6 +13,8 @@ pub struct KeptOptions {
     pub(in crate::bsd) reuse_address: bool,
     pub(in crate::bsd) reuse_port: bool,
     pub(in crate::bsd) v6_only: bool,
+    /// `IP_FREEBIND`: an address may be bound that is not ours yet.
+    pub(in crate::bsd) free_bind: bool,
     /// `IP_BIND_ADDRESS_NO_PORT`.
     pub(in crate::bsd) bind_without_port: bool,
     /// `IP_LOCAL_PORT_RANGE`: first and last, 0 for no limit.
@@ -35,6 +37,8 @@ pub struct KeptOptions {
     pub(in crate::bsd) notsent_low_water: u32,
     /// `TCP_INQ`: `recvmsg` tells how much is left.
     pub inq: bool,
+    /// `MPTCP_EVENTS`: control messages are wanted.
+    pub(in crate::bsd) draft_events: bool,
     /// RFC 6897 `TCP_MULTIPATH_ENABLE`, once it was set.
     pub(in crate::bsd) multipath_enable: Option<bool>,
     /// Values that are kept for whoever asks and change nothing, by level and number.
@@ -47,6 +51,7 @@ impl Default for KeptOptions {
             reuse_address: false,
             reuse_port: false,
             v6_only: false,
+            free_bind: false,
             bind_without_port: false,
             port_range: (0, 0),
             interface: None,
@@ -57,8 +62,9 @@ impl Default for KeptOptions {
             send_timeout: None,
             user_timeout_set: false,
             cork: false,
-            notsent_low_water: u32::MAX,
+            notsent_low_water: 0,
             inq: false,
+            draft_events: false,
             multipath_enable: None,
             remembered: BTreeMap::new(),
         }

@@ -6,7 +6,9 @@
 //! | module | what |
 //! |---|---|
 //! | `socket_level`, `tcp_level`, `ip_level` | options of any TCP socket, and how they reach subflows |
+//! | [`draft`] | subflows of a socket: draft-hesmans-mptcp-socket, draft-samar-mptcp-socketapi |
 //! | `face` | the same for Rust programs |
+//! | [`linux`] | upstream Linux: `SOL_MPTCP`, `TCP_INFO` and what tells MPTCP from TCP, sysctls, counters |
 //! | `value`, `kept`, `subflows` | values as bytes, what a socket remembers, how options reach subflows |
 //!
 //! # Decisions
@@ -19,15 +21,17 @@
 //!   `IP_TTL`, `SO_MAX_PACING_RATE` …) works, unless the profile is `Linux`. What the stack cannot do
 //!   is never accepted silently: `EOPNOTSUPP` if the number is known, `ENOPROTOOPT` if it is not.
 //! - **Not MPTCP, or fallen back**: every option that concerns MPTCP gives `EOPNOTSUPP`, also on IPv6
-//!   sockets, where Linux gives `ENOPROTOOPT` for `MPTCP_INFO`.
+//!   sockets, where Linux, and the profile of that name, gives `ENOPROTOOPT` for `MPTCP_INFO`.
 //! - **An option that comes too late** gives `EINVAL`, as in Linux; only those of
 //!   multipath-tcp.org give `EPERM`, as there.
 //! - **Subflow ids** count from 1 and are never used again where they are 32 bits wide (Linux); the
 //!   draft's ids of 8 bits are the same numbers as long as they fit.
 
+pub mod draft;
 mod face;
 mod ip_level;
 mod kept;
+pub mod linux;
 mod socket_level;
 mod subflows;
 mod tcp_level;
@@ -36,10 +40,23 @@ mod value;
 pub use face::SocketOptions;
 pub use kept::KeptOptions;
 
-use super::{Errno, Net, OptionProfile, Protocol, Socket, UserMemory};
+use super::{
+    Errno, Net, OptionProfile, Protocol, Socket, SocketState, UserMemory, connection_info,
+};
+use std::collections::BTreeMap;
+use umptcp_stack::{ConnectionInfo, ConnectionProtocol, Keepalive, PlainDirections, SubflowId};
 
 /// `SOL_MPTCP`.
 pub const SOL_MPTCP: i32 = 284;
+
+/// What the families remember of one connection.
+#[derive(Clone, Debug, Default)]
+pub(in crate::bsd) struct FamilyState {
+    /// The draft's ids.
+    numbers: draft::SubflowNumbers,
+    /// Times of probes that were set on one subflow.
+    keepalive_times: BTreeMap<SubflowId, Keepalive>,
+}
 
 impl Socket {
     /// `getsockopt`: `value` is the caller's buffer, as long as it says; the result is the new
@@ -56,12 +73,20 @@ impl Socket {
         value: &mut [u8],
         memory: &mut dyn UserMemory,
     ) -> Result<usize, Errno> {
-        let _ = memory;
+        if let Some(result) = self.get_of_family(net, level, name, value, memory) {
+            return result;
+        }
+        if self.is_restricted(net) {
+            linux::check_get(self.is_mptcp(net), level, name)?;
+        }
         match level {
+            SOL_MPTCP => self.get_mptcp_level(net, name, value, memory),
             libc::SOL_SOCKET => self.get_socket_level(net, name, value),
             libc::IPPROTO_TCP => self.get_tcp_level(net, name, value),
-            libc::IPPROTO_IP => self.get_ip_level(net, name, value),
+            libc::IPPROTO_IP => self.get_ip_level(name, value),
             libc::IPPROTO_IPV6 => self.get_ipv6_level(net, name, value),
+            // As Linux: IPv4 knows no other level, and says so in its own way.
+            _ if net.system.profile == OptionProfile::Linux => Err(self.without_mptcp(net)),
             _ => Err(Errno::ENOPROTOOPT),
         }
     }
@@ -78,7 +103,12 @@ impl Socket {
         value: &[u8],
         memory: &mut dyn UserMemory,
     ) -> Result<(), Errno> {
-        let _ = memory;
+        if let Some(result) = self.set_of_family(net, level, name, value, memory) {
+            return result;
+        }
+        if self.is_restricted(net) {
+            linux::check_set(self.family, self.is_mptcp(net), level, name)?;
+        }
         match level {
             libc::SOL_SOCKET => self.set_socket_level(net, name, value),
             libc::IPPROTO_TCP => self.set_tcp_level(net, name, value),
@@ -88,16 +118,86 @@ impl Socket {
         }
     }
 
+    /// The families that share `IPPROTO_TCP` with ordinary options.
+    fn get_of_family(
+        &mut self,
+        net: &mut Net<'_>,
+        level: i32,
+        name: i32,
+        value: &mut [u8],
+        memory: &mut dyn UserMemory,
+    ) -> Option<Result<usize, Errno>> {
+        if level != libc::IPPROTO_TCP {
+            return None;
+        }
+        self.get_draft(net, name, value, memory)
+    }
+
+    fn set_of_family(
+        &mut self,
+        net: &mut Net<'_>,
+        level: i32,
+        name: i32,
+        value: &[u8],
+        memory: &mut dyn UserMemory,
+    ) -> Option<Result<(), Errno>> {
+        if level != libc::IPPROTO_TCP {
+            return None;
+        }
+        self.set_draft(net, name, value, memory)
+    }
+
+    /// Its connection, which speaks MPTCP or may still come to do so.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` on plain TCP and after fallback, also of one direction; `ENOTCONN` without a
+    /// connection, or when it has ended.
+    fn multipath_connection(&self, net: &Net<'_>) -> Result<ConnectionInfo, Errno> {
+        let Some(id) = self.connection() else {
+            let wanted = self.config.mptcp;
+            return Err(if wanted {
+                Errno::ENOTCONN
+            } else {
+                Errno::EOPNOTSUPP
+            });
+        };
+        let info = connection_info(net.endpoint, id)?;
+        if info.protocol == ConnectionProtocol::Tcp || info.plain != PlainDirections::Neither {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if info.closed.is_some() {
+            return Err(Errno::ENOTCONN);
+        }
+        Ok(info)
+    }
+
+    /// A connection has begun.
+    pub(in crate::bsd) fn families_begin(&mut self, net: &mut Net<'_>) {
+        self.families = FamilyState::default();
+        self.subscribe(net);
+    }
+
+    /// The connection is about to be let go of.
+    pub(in crate::bsd) fn families_end(&mut self, net: &mut Net<'_>) {
+        if let Some(id) = self.connection() {
+            net.system.subscriptions.end(id);
+        }
+    }
+
     /// It is an MPTCP socket to which Linux's restrictions apply.
     fn is_restricted(&self, net: &Net<'_>) -> bool {
         self.protocol == Protocol::Mptcp && net.system.profile == OptionProfile::Linux
     }
 
-    /// Options that concern only how the first subflow begins (API reference 4.4).
-    fn check_not_begun(&self) -> Result<(), Errno> {
-        match (self.protocol, &self.state) {
-            (Protocol::Tcp, _) | (_, super::SocketState::Fresh) => Ok(()),
-            (Protocol::Mptcp, _) => Err(Errno::EINVAL),
+    /// Options that concern only how the first subflow begins (API reference 4.4). What has fallen back
+    /// is like TCP, which takes them at any time.
+    fn check_not_begun(&self, net: &Net<'_>) -> Result<(), Errno> {
+        match self.state {
+            SocketState::Fresh | SocketState::Listening(_) => Ok(()),
+            SocketState::Connecting(_) | SocketState::Connected(_) if self.is_mptcp(net) => {
+                Err(Errno::EINVAL)
+            }
+            SocketState::Connecting(_) | SocketState::Connected(_) => Ok(()),
         }
     }
 
@@ -110,6 +210,12 @@ impl Socket {
 
     fn remembered(&self, level: i32, name: i32) -> i32 {
         let known = self.options.remembered.get(&(level, name));
-        known.copied().unwrap_or(0)
+        // As Linux: no CPU in particular.
+        let default = if (level, name) == (libc::SOL_SOCKET, libc::SO_INCOMING_CPU) {
+            -1
+        } else {
+            0
+        };
+        known.copied().unwrap_or(default)
     }
 }

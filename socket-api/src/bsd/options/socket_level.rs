@@ -5,7 +5,7 @@
 use super::value::{
     int_of, read_bool, read_int, read_name, read_timeval, write_int, write_timeval, write_truncated,
 };
-use crate::bsd::{Errno, Net, Socket, SocketState};
+use crate::bsd::{Errno, Net, Protocol, Socket, SocketState};
 use std::time::Duration;
 use umptcp_stack::SubflowChange;
 
@@ -60,6 +60,19 @@ const NOT_SUPPORTED: [i32; 21] = [
     SO_MEMINFO,
 ];
 
+/// Those of them that may be asked for: what cannot be switched on is off.
+const ALWAYS_OFF: [i32; 9] = [
+    libc::SO_OOBINLINE,
+    libc::SO_ZEROCOPY,
+    libc::SO_LOCK_FILTER,
+    libc::SO_TIMESTAMP,
+    libc::SO_TIMESTAMPNS,
+    libc::SO_TIMESTAMPING,
+    SO_TIMESTAMP_NEW,
+    SO_TIMESTAMPNS_NEW,
+    SO_TIMESTAMPING_NEW,
+];
+
 // asm-generic/socket.h of Linux, as far as libc does not have them.
 const SO_CNX_ADVICE: i32 = 53;
 const SO_MEMINFO: i32 = 55;
@@ -74,6 +87,9 @@ const SO_DETACH_REUSEPORT_BPF: i32 = 68;
 const SO_PREFER_BUSY_POLL: i32 = 69;
 const SO_BUSY_POLL_BUDGET: i32 = 70;
 const SO_PASSPIDFD: i32 = 76;
+
+/// `IFNAMSIZ` of linux/if.h.
+const INTERFACE_NAME_LEN: usize = 16;
 
 /// The least that Linux makes of a buffer size: `SOCK_MIN_SNDBUF`, `SOCK_MIN_RCVBUF`.
 const LEAST_SEND_BUFFER: usize = 4608;
@@ -111,13 +127,17 @@ impl Socket {
             libc::SO_SNDTIMEO | SO_SNDTIMEO_NEW => {
                 return Ok(write_timeval(value, self.options.send_timeout));
             }
-            libc::SO_MAX_PACING_RATE if !self.is_restricted(net) => {
+            libc::SO_MAX_PACING_RATE => {
                 return Ok(self.get_pacing_rate(value));
             }
-            name if WITHOUT_EFFECT.contains(&name) => 0,
+            libc::SO_BINDTODEVICE => return self.get_device(net, value),
+            // Nothing is known of whoever sends.
+            libc::SO_PASSCRED | libc::SO_PASSSEC | SO_PASSPIDFD => return Err(Errno::EOPNOTSUPP),
+            name if WITHOUT_EFFECT.contains(&name) || ALWAYS_OFF.contains(&name) => 0,
+            // As Linux: it may only be set.
+            SO_BUSY_POLL_BUDGET => return Err(Errno::ENOPROTOOPT),
             name if REMEMBERED.contains(&name) => self.remembered(libc::SOL_SOCKET, name),
             name if NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
-            libc::SO_MAX_PACING_RATE => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         };
         Ok(write_int(value, number))
@@ -131,11 +151,11 @@ impl Socket {
     ) -> Result<(), Errno> {
         match name {
             libc::SO_REUSEADDR => {
-                self.check_not_begun()?;
+                self.check_socket_not_begun()?;
                 self.options.reuse_address = read_bool(value)?;
             }
             libc::SO_REUSEPORT => {
-                self.check_not_begun()?;
+                self.check_socket_not_begun()?;
                 self.options.reuse_port = read_bool(value)?;
             }
             libc::SO_KEEPALIVE => {
@@ -154,7 +174,8 @@ impl Socket {
             libc::SO_RCVLOWAT => {
                 // As Linux: negative stands for as much as there can be.
                 let wanted = usize::try_from(read_int(value)?).unwrap_or(usize::MAX);
-                self.options.receive_low_water = wanted.max(1);
+                let most = self.config.receive_buffer / 2;
+                self.options.receive_low_water = wanted.min(most).max(1);
             }
             libc::SO_RCVTIMEO | SO_RCVTIMEO_NEW => {
                 self.options.receive_timeout = read_timeval(value)?;
@@ -167,15 +188,15 @@ impl Socket {
                 self.change_subflows(net, SubflowChange::Tag(tag));
             }
             libc::SO_BINDTODEVICE => {
-                self.check_not_begun()?;
+                self.check_socket_not_begun()?;
                 let device = read_name(value)?;
                 self.options.interface = net.system.interface_named(device)?;
             }
             SO_BINDTOIFINDEX => {
-                self.check_not_begun()?;
+                self.check_socket_not_begun()?;
                 self.options.interface = net.system.interface_numbered(read_int(value)?)?;
             }
-            libc::SO_MAX_PACING_RATE if !self.is_restricted(net) => {
+            libc::SO_MAX_PACING_RATE => {
                 self.set_pacing_rate(net, value)?;
             }
             name if WITHOUT_EFFECT.contains(&name) => {
@@ -185,11 +206,33 @@ impl Socket {
                 self.remember(libc::SOL_SOCKET, name, value)?;
             }
             name if NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
-            libc::SO_MAX_PACING_RATE => return Err(Errno::EOPNOTSUPP),
             // What may only be asked for, and what does not exist.
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
+    }
+
+    /// As Linux has it for MPTCP, also after a fallback.
+    fn check_socket_not_begun(&self) -> Result<(), Errno> {
+        match (self.protocol, &self.state) {
+            (Protocol::Mptcp, SocketState::Connecting(_) | SocketState::Connected(_)) => {
+                Err(Errno::EINVAL)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The name of the interface with a zero behind it; nothing if there is none.
+    fn get_device(&self, net: &Net<'_>, value: &mut [u8]) -> Result<usize, Errno> {
+        let Some(name) = self.options.interface.and_then(|id| net.system.name_of(id)) else {
+            return Ok(0);
+        };
+        // As Linux: there has to be room for any name.
+        if value.len() < INTERFACE_NAME_LEN {
+            return Err(Errno::EINVAL);
+        }
+        let bytes = [name.as_bytes(), &[0]].concat();
+        Ok(write_truncated(value, &bytes))
     }
 
     /// `struct linger`: two `int`s, whether and how many seconds.

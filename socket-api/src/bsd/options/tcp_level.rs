@@ -1,16 +1,18 @@
 //! `IPPROTO_TCP`: ordinary options, as an MPTCP socket of Linux has them (API reference 4.4). The
 //! families that share the level have modules of their own.
 
-use super::value::{int_of, read_bool, read_int, read_name, read_within, write_int, write_name};
-use crate::bsd::{Errno, Net, Socket};
+use super::value::{
+    int_of, read_bool, read_int, read_name, read_within, write_int, write_name, write_small_int,
+};
+use crate::bsd::{Errno, Net, Protocol, Socket};
 use std::time::Duration;
 use umptcp_stack::{CongestionAlgorithm, SubflowChange};
 
 /// `TCP_CA_NAME_MAX`: bytes of a congestion control's name.
 const CONGESTION_NAME_LEN: usize = 16;
 
-/// What Linux knows and we have not: fast open, MD5, repair, ULPs, copies of SYNs.
-const NOT_SUPPORTED: [i32; 21] = [
+/// What Linux knows and we have not: fast open, MD5, repair, copies of SYNs.
+const NOT_SUPPORTED: [i32; 20] = [
     libc::TCP_MD5SIG,
     libc::TCP_THIN_LINEAR_TIMEOUTS,
     libc::TCP_THIN_DUPACK,
@@ -24,7 +26,6 @@ const NOT_SUPPORTED: [i32; 21] = [
     libc::TCP_SAVED_SYN,
     libc::TCP_REPAIR_WINDOW,
     libc::TCP_FASTOPEN_CONNECT,
-    libc::TCP_ULP,
     libc::TCP_MD5SIG_EXT,
     libc::TCP_FASTOPEN_KEY,
     libc::TCP_FASTOPEN_NO_COOKIE,
@@ -37,14 +38,6 @@ const NOT_SUPPORTED: [i32; 21] = [
 // linux/tcp.h, as far as libc does not have them.
 const TCP_TX_DELAY: i32 = 37;
 
-/// What Linux refuses on an MPTCP socket and we can do.
-const NOT_IN_LINUX: [i32; 4] = [
-    libc::TCP_USER_TIMEOUT,
-    libc::TCP_SYNCNT,
-    libc::TCP_LINGER2,
-    libc::TCP_QUICKACK,
-];
-
 impl Socket {
     pub(super) fn get_tcp_level(
         &mut self,
@@ -52,8 +45,8 @@ impl Socket {
         name: i32,
         value: &mut [u8],
     ) -> Result<usize, Errno> {
-        if self.is_restricted(net) && NOT_IN_LINUX.contains(&name) {
-            return Err(Errno::EOPNOTSUPP);
+        if let Some(len) = self.get_linux_tcp(net, name, value) {
+            return Ok(len);
         }
         let times = self.options.keepalive_times;
         let number = match name {
@@ -72,6 +65,8 @@ impl Socket {
             }
             libc::TCP_INQ => i32::from(self.options.inq),
             libc::TCP_USER_TIMEOUT => self.get_user_timeout(),
+            // What cannot be switched on is off.
+            libc::TCP_FASTOPEN | libc::TCP_FASTOPEN_CONNECT | libc::TCP_FASTOPEN_NO_COOKIE => 0,
             libc::TCP_CONGESTION => {
                 let name = self.config.subflow.congestion.name();
                 return Ok(write_name(value, name, CONGESTION_NAME_LEN));
@@ -79,7 +74,10 @@ impl Socket {
             name if NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
             _ => return Err(Errno::ENOPROTOOPT),
         };
-        Ok(write_int(value, number))
+        Ok(match self.protocol {
+            Protocol::Mptcp => write_small_int(value, number),
+            Protocol::Tcp => write_int(value, number),
+        })
     }
 
     pub(super) fn set_tcp_level(
@@ -88,9 +86,6 @@ impl Socket {
         name: i32,
         value: &[u8],
     ) -> Result<(), Errno> {
-        if self.is_restricted(net) && (NOT_IN_LINUX.contains(&name) || is_refused(name)) {
-            return Err(Errno::ENOPROTOOPT);
-        }
         match name {
             libc::TCP_NODELAY => self.set_nodelay(net, read_bool(value)?),
             libc::TCP_CORK => self.set_cork(net, read_bool(value)?),
@@ -140,7 +135,15 @@ impl Socket {
                 let algorithm = CongestionAlgorithm::from_name(wanted).ok_or(Errno::ENOENT)?;
                 self.change_subflows(net, SubflowChange::Congestion(algorithm));
             }
+            // As Linux: a ULP is no option of an MPTCP socket, and there is none for another.
+            libc::TCP_ULP => {
+                return Err(match self.protocol {
+                    Protocol::Mptcp => Errno::ENOPROTOOPT,
+                    Protocol::Tcp => Errno::ENOENT,
+                });
+            }
             name if NOT_SUPPORTED.contains(&name) => return Err(Errno::EOPNOTSUPP),
+            // Also what may only be asked for.
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
@@ -182,18 +185,6 @@ impl Socket {
         }
         Ok(())
     }
-}
-
-/// What gives `ENOPROTOOPT` on an MPTCP socket of Linux.
-fn is_refused(name: i32) -> bool {
-    // Those of fast open may be set before connecting there.
-    let fast_open = [
-        libc::TCP_FASTOPEN,
-        libc::TCP_FASTOPEN_CONNECT,
-        libc::TCP_FASTOPEN_KEY,
-        libc::TCP_FASTOPEN_NO_COOKIE,
-    ];
-    NOT_SUPPORTED.contains(&name) && !fast_open.contains(&name)
 }
 
 const fn seconds(number: u32) -> Duration {

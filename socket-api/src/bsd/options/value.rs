@@ -50,6 +50,15 @@ pub(super) fn write_int(value: &mut [u8], number: i32) -> usize {
     write_truncated(value, &number.to_ne_bytes())
 }
 
+/// The same for options of which Linux writes one byte where there is no room for an `int` and the
+/// number fits.
+pub(super) fn write_small_int(value: &mut [u8], number: i32) -> usize {
+    match u8::try_from(number) {
+        Ok(byte) if value.len() < size_of::<i32>() => write_truncated(value, &[byte]),
+        _ => write_int(value, number),
+    }
+}
+
 /// Writes a name, padded with zeros to `size` bytes.
 pub(super) fn write_name(value: &mut [u8], name: &str, size: usize) -> usize {
     let mut bytes = name.as_bytes().to_vec();
@@ -111,6 +120,9 @@ mod tests {
         assert_eq!(write_int(&mut two, 5), 2);
         assert_eq!(two, 5_i32.to_ne_bytes()[..2]);
         assert_eq!(write_int(&mut [0; 8], 5), 4);
+        for (len, number, written) in [(3, 255, 1), (3, 256, 3), (3, -1, 3), (4, 5, 4), (0, 5, 0)] {
+            assert_eq!(write_small_int(&mut vec![0; len], number), written);
+        }
     }
 
     #[test]

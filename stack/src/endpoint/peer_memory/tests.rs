@@ -166,3 +166,23 @@ fn an_operator_looks_and_forgets() {
     endpoint.forget_peers();
     assert_eq!(endpoint.peer_memory(now), PeerKnowledge::default());
 }
+
+#[test]
+fn another_timeout_is_for_what_is_found_from_then_on() {
+    let mut endpoint = Endpoint::new(EndpointConfig::default(), [1; 32]);
+    assert_eq!(endpoint.blackhole_timeout(), HOUR);
+    let until = |endpoint: &Endpoint| {
+        let holes = endpoint.peer_memory(Instant::ZERO).black_holes;
+        holes.first().map(|hole| hole.until)
+    };
+    endpoint.learn(Instant::ZERO, remote(), Lesson::BlackHole);
+    assert_eq!(until(&endpoint), Some(after(1, 0)));
+    endpoint.set_blackhole_timeout(HOUR * 2);
+    assert_eq!(endpoint.blackhole_timeout(), HOUR * 2);
+    assert_eq!(until(&endpoint), None, "what was known is forgotten");
+    endpoint.learn(Instant::ZERO, remote(), Lesson::BlackHole);
+    assert_eq!(until(&endpoint), Some(after(2, 0)));
+    endpoint.set_blackhole_timeout(Duration::ZERO);
+    endpoint.learn(Instant::ZERO, remote(), Lesson::BlackHole);
+    assert_eq!(until(&endpoint), None);
+}

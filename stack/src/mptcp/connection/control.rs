@@ -5,11 +5,13 @@ use super::Connection;
 use crate::base::config::SubflowOptions;
 use crate::base::id::{AddressId, SubflowId};
 use crate::base::path_endpoint::{PathEndpoint, PathEndpoints};
+use crate::base::path_lists::PathLists;
 use crate::base::policy::{PathManagerKind, SchedulerKind};
 use crate::base::subflow_options::SubflowChange;
 use crate::base::time::Instant;
 use crate::mptcp::path_manager::path_manager;
 use crate::mptcp::scheduler::scheduler;
+use crate::wire::packet::FourTuple;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -114,6 +116,18 @@ impl Connection {
             .find(address, port)
             .filter(|_| self.follows_endpoints())
             .map(|endpoint| AddressId(endpoint.id))
+    }
+
+    /// What the application has said about subflows between these addresses.
+    #[must_use]
+    pub fn is_backup_path(&self, tuple: &FourTuple) -> Option<bool> {
+        let lists = &self.config.path_lists;
+        lists.is_backup(tuple.local.ip(), tuple.remote.ip())
+    }
+
+    /// Other lists from the next subflow on.
+    pub fn set_path_lists(&mut self, lists: PathLists) {
+        self.config.path_lists = lists;
     }
 
     /// Whoever joins here is to be a backup.

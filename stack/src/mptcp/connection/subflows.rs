@@ -170,6 +170,9 @@ impl Connection {
             self.check_fastclose_wait();
             return;
         }
+        if index == 0 && self.config.fate_sharing && self.share_fate(now, reason) {
+            return;
+        }
         // One that has yet to join carries nothing.
         let carries = |subflow: &Subflow| {
             !subflow.is_closed() && matches!(subflow.role, Role::Initial | Role::Joined)
@@ -177,6 +180,32 @@ impl Connection {
         if !self.subflows.iter().any(carries) {
             self.last_subflow_closed(now);
         }
+    }
+
+    /// The initial subflow has ended, and the connection with it (RFC 6897 §3.1.3, REQ13). True if
+    /// that was at once.
+    fn share_fate(&mut self, now: Instant, reason: SubflowCloseReason) -> bool {
+        let end = match reason {
+            SubflowCloseReason::ClosedByUs
+            | SubflowCloseReason::ClosedByPeer
+            | SubflowCloseReason::ConnectionEnded => {
+                // What was written goes over the others first. The only error is that our direction
+                // has ended already.
+                let _ = self.shutdown(now);
+                return false;
+            }
+            SubflowCloseReason::ResetByPeer(_) | SubflowCloseReason::Refused(_) => {
+                CloseReason::ResetByPeer
+            }
+            SubflowCloseReason::ResetByUs(_) => CloseReason::Aborted,
+            SubflowCloseReason::TimedOut => CloseReason::TimedOut,
+            SubflowCloseReason::Unreachable(error) => CloseReason::Unreachable(error),
+            SubflowCloseReason::LocalAddressGone | SubflowCloseReason::RemoteAddressGone => {
+                CloseReason::AllPathsLost
+            }
+        };
+        self.abort(now, end);
+        true
     }
 
     /// The address or the interface that the subflow uses is not there any more: that it ends says

@@ -298,4 +298,27 @@ mod tests {
         assert_eq!(ids, [1, 2]);
         assert_eq!(book.local().len(), 1);
     }
+
+    #[test]
+    fn an_id_that_is_wanted_is_given_if_it_is_free() {
+        let mut book = book();
+        assert_eq!(
+            book.add_as(ip(2), None, Some(AddressId(7))),
+            Some(AddressId(7))
+        );
+        // What is known keeps its id.
+        assert_eq!(
+            book.add_as(ip(2), None, Some(AddressId(8))),
+            Some(AddressId(7))
+        );
+        assert_eq!(
+            book.add_as(ip(3), None, Some(AddressId(7))),
+            Some(AddressId(1))
+        );
+        assert_eq!(
+            book.add_as(ip(4), None, Some(AddressId(0))),
+            Some(AddressId(2))
+        );
+        assert_eq!(book.add_as(ip(5), None, None), Some(AddressId(3)));
+    }
 }

@@ -1,6 +1,8 @@
 //! What holds for every algorithm.
 
-use super::{AckSample, CongestionController, CongestionSignal, controller, initial_window};
+use super::{
+    AckSample, CongestionController, CongestionSignal, controller, initial_window, successor,
+};
 use crate::base::config::CongestionAlgorithm;
 use crate::base::time::{Duration, Instant};
 use proptest::prelude::*;
@@ -609,5 +611,24 @@ proptest! {
             prop_assert!(controller.cwnd() >= mss);
             prop_assert!(controller.ssthresh() >= 2 * mss);
         }
+    }
+}
+
+#[test]
+fn a_successor_goes_on_from_the_window_of_its_predecessor() {
+    for (from, to) in [
+        (CongestionAlgorithm::NewReno, CongestionAlgorithm::Cubic),
+        (CongestionAlgorithm::Cubic, CongestionAlgorithm::NewReno),
+    ] {
+        let mut old = controller(from, 1000);
+        let fresh = successor(to, 1000, &*old);
+        assert_eq!((fresh.cwnd(), fresh.ssthresh()), (old.cwnd(), usize::MAX));
+        old.on_congestion(Instant::ZERO, CongestionSignal::Loss, 10_000);
+        let mut new = successor(to, 1000, &*old);
+        assert_eq!(new.algorithm(), to);
+        assert_eq!((new.cwnd(), new.ssthresh()), (old.cwnd(), old.ssthresh()));
+        // There is nothing of its own that it could undo.
+        new.undo(Instant::ZERO);
+        assert_eq!(new.cwnd(), old.cwnd());
     }
 }

@@ -148,7 +148,7 @@ fn probes_that_nobody_answers() {
             interval: Duration::from_secs(1),
             probes: 3,
         };
-        let setup = setup.tune(|config| config.keepalive = Some(keepalive));
+        let setup = setup.tune(|config| config.subflow.keepalive = Some(keepalive));
         let (mut scene, _) = two(setup);
         for _ in 0..40 {
             scene.advance_ms(500);

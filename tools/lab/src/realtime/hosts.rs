@@ -29,7 +29,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub enum HostKind {
     /// A stack of ours in this process, whose connections have these settings.
-    Stack(ConnectionConfig),
+    Stack(Box<ConnectionConfig>),
     /// The Linux kernel's plain TCP.
     Kernel(KernelTcp),
 }
@@ -175,7 +175,7 @@ impl Host {
             HostKind::Stack(config) => {
                 let device = path.stack(side, MTU);
                 let stack = Stack::builder().interface(device, [local]).start()?;
-                Ok(Self::Stack(stack, Box::new(config)))
+                Ok(Self::Stack(stack, config))
             }
             HostKind::Kernel(tcp) => {
                 let host = KernelHost::new(&tcp.settings).map_err(io::Error::other)?;

@@ -5,6 +5,7 @@ use super::script::{Progress, Script};
 use bytes::Bytes;
 use std::fmt;
 use std::net::IpAddr;
+use umptcp::smapp::Controllers;
 use umptcp_stack::{
     Endpoint, Instant, InterfaceConfig, InterfaceId, ListenerId, Transmit, TransmitChecksum,
 };
@@ -94,6 +95,8 @@ pub(super) struct Host {
     pub(super) endpoint: Endpoint,
     pub(super) interfaces: Vec<Interface>,
     pub(super) services: Vec<Service>,
+    /// Controllers that rule it.
+    pub(super) controllers: Controllers,
 }
 
 impl fmt::Debug for Host {

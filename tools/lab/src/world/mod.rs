@@ -8,10 +8,12 @@
 //! A world that is dropped while its thread panics (a failed assertion) says how to repeat the
 //! run and leaves the packets in a pcapng file.
 
+mod controllers;
 mod device;
 mod expectation;
 mod host;
 mod middlebox;
+mod parallel;
 mod recorder;
 mod router;
 mod run;
@@ -22,6 +24,7 @@ mod session;
 mod tests;
 mod transfer;
 mod wire;
+mod wiring;
 
 pub use expectation::{Expectation, Tampering};
 pub use host::{ForeignHost, ScriptFactory};
@@ -36,7 +39,7 @@ pub use session::{Connect, Session};
 pub use transfer::{Abort, Chunks, Finish, Pace, Plan, ReadPause, Transfer};
 pub use wire::{DropIf, Middlebox};
 
-use crate::link::{Link, LinkConfig, LinkCounters};
+use crate::link::LinkCounters;
 use bytes::Bytes;
 use host::{Attachment, Foreign, Host, Interface, Service};
 use recorder::Recorder;
@@ -45,11 +48,12 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use umptcp::smapp::Controllers;
 use umptcp_stack::{
     ChecksumStatus, ConnectionConfig, Endpoint, EndpointConfig, Event, Instant, InterfaceConfig,
     InterfaceId, ListenError, ReceivedPacket,
 };
-use wire::{Direction, End, Wire};
+use wire::{End, Wire};
 
 /// A host of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -194,6 +198,7 @@ impl World {
             endpoint: Endpoint::new(config, seed),
             interfaces: Vec::new(),
             services: Vec::new(),
+            controllers: Controllers::new(),
         });
         HostId(self.hosts.len() - 1)
     }
@@ -219,75 +224,6 @@ impl World {
             attachment: None,
         });
         host.interfaces.len() - 1
-    }
-
-    /// Connects two interfaces, given as host and position, by a wire with a link for each
-    /// direction.
-    ///
-    /// # Panics
-    /// If one of them has a wire already.
-    pub fn add_wire(
-        &mut self,
-        a: (HostId, usize),
-        b: (HostId, usize),
-        a_to_b: LinkConfig,
-        b_to_a: LinkConfig,
-    ) -> WireId {
-        let ends = [a, b].map(|(host, interface)| End::Interface(host, interface));
-        self.lay(ends, [a_to_b, b_to_a])
-    }
-
-    /// Adds a host with another stack, at the other end of a wire from an interface of ours.
-    ///
-    /// # Panics
-    /// If the interface has a wire already.
-    pub fn add_foreign_host(
-        &mut self,
-        name: &str,
-        host: Box<dyn ForeignHost>,
-        ours: (HostId, usize),
-        to_foreign: LinkConfig,
-        from_foreign: LinkConfig,
-    ) -> ForeignId {
-        let id = ForeignId(self.foreign.len());
-        let attachment = Attachment {
-            wire: self.wires.len(),
-            direction: 1,
-        };
-        self.foreign.push(Foreign {
-            name: name.to_owned(),
-            host,
-            attachment,
-        });
-        let ends = [End::Interface(ours.0, ours.1), End::Foreign(id)];
-        self.lay(ends, [to_foreign, from_foreign]);
-        id
-    }
-
-    /// Lays a wire between two ends; the links are those away from each end.
-    fn lay(&mut self, ends: [End; 2], links: [LinkConfig; 2]) -> WireId {
-        let wire = self.wires.len();
-        for (direction, end) in ends.iter().enumerate() {
-            if let End::Interface(HostId(host), interface) = *end {
-                let interface = &mut self.hosts[host].interfaces[interface];
-                assert!(interface.attachment.is_none(), "an interface has one wire");
-                interface.attachment = Some(Attachment { wire, direction });
-            }
-        }
-        let names = ends.map(|end| match end {
-            End::Interface(HostId(host), _) => self.hosts[host].name.clone(),
-            End::Foreign(ForeignId(foreign)) => self.foreign[foreign].name.clone(),
-        });
-        let seed = self.seed.wrapping_add((wire as u64 + 1) << 32);
-        let [there, back] = links;
-        let mut direction = |link, from: usize, to: usize| {
-            let name = format!("wire {wire}: {} to {}", names[from], names[to]);
-            let recorded_as = self.recorder.add_interface(name);
-            Direction::new(Link::new(link, seed + to as u64), ends[to], recorded_as)
-        };
-        let directions = [direction(there, 0, 1), direction(back, 1, 0)];
-        self.wires.push(directions);
-        WireId(wire)
     }
 
     /// Puts a middlebox on one direction of a wire: 0 is from the end that was named first.
@@ -367,9 +303,9 @@ impl World {
     pub fn set_wire_up(&mut self, wire: WireId, up: bool) {
         for direction in &mut self.wires[wire.0] {
             if up {
-                direction.link.set_up(self.now)
+                direction.links.set_up(self.now)
             } else {
-                direction.link.set_down(self.now)
+                direction.links.set_down(self.now)
             }
         }
     }
@@ -428,7 +364,20 @@ impl World {
     #[must_use]
     pub fn counters(&self, wire: WireId) -> [LinkCounters; 2] {
         let [there, back] = &self.wires[wire.0];
-        [there.link.counters(), back.link.counters()]
+        [there.links.counters(), back.links.counters()]
+    }
+
+    /// What happened on each link of a wire, in both directions.
+    #[must_use]
+    pub fn counters_of_links(&self, wire: WireId) -> [Vec<LinkCounters>; 2] {
+        let [there, back] = &self.wires[wire.0];
+        [there.links.each(), back.links.each()]
+    }
+
+    /// Which link of a wire carries the segments between two ends, by its position.
+    #[must_use]
+    pub fn link_of(&self, wire: WireId, one: SocketAddr, other: SocketAddr) -> usize {
+        self.wires[wire.0][0].links.choose(one, other)
     }
 
     /// Packets that nobody at the other end of the wire was meant to have.

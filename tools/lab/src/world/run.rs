@@ -63,6 +63,7 @@ impl World {
                 busy = true;
             }
             busy |= self.drain(host);
+            busy |= self.run_controllers(host);
         }
         for foreign in 0..self.foreign.len() {
             let host = &mut self.foreign[foreign].host;
@@ -86,11 +87,17 @@ impl World {
             .wires
             .iter()
             .flatten()
-            .filter_map(|direction| direction.link.next_deadline());
+            .filter_map(|direction| direction.links.next_deadline());
         let hosts = self
             .hosts
             .iter()
-            .filter_map(|host| host.endpoint.poll_timeout());
+            .flat_map(|host| {
+                [
+                    host.endpoint.poll_timeout(),
+                    host.controllers.poll_timeout(),
+                ]
+            })
+            .flatten();
         let foreign = self
             .foreign
             .iter()
@@ -119,7 +126,7 @@ impl World {
     /// Hands over what has arrived at the end of one direction of a wire.
     fn deliver(&mut self, wire: usize, direction: usize) -> bool {
         let mut busy = false;
-        while let Some(packet) = self.wires[wire][direction].link.poll_deliver(self.now) {
+        while let Some(packet) = self.wires[wire][direction].links.poll_deliver(self.now) {
             busy = true;
             match self.wires[wire][direction].to {
                 End::Foreign(ForeignId(foreign)) => {
@@ -148,9 +155,9 @@ impl World {
         }
         // Who leaves checksums to the other end vouches for what arrives; where bits flip, the
         // device completes them instead.
-        let link = &self.wires[wire][direction].link;
+        let links = &self.wires[wire][direction].links;
         let offloaded = match sender {
-            End::Interface(..) if link.config().corrupt > 0.0 => false,
+            End::Interface(..) if links.corrupts() => false,
             End::Interface(HostId(host), interface) => {
                 self.hosts[host].interfaces[interface]
                     .config
@@ -222,8 +229,8 @@ impl World {
                 continue;
             };
             let wire = &mut self.wires[wire];
-            let link = wire[direction].link.config();
-            let (long, corrupts) = (transmit.len() > usize::from(link.mtu), link.corrupt > 0.0);
+            let links = &wire[direction].links;
+            let (long, corrupts) = (transmit.len() > usize::from(links.mtu()), links.corrupts());
             let mut send = |packet| {
                 wire::push(wire, direction, self.now, packet, &mut self.recorder);
             };
@@ -237,6 +244,12 @@ impl World {
         }
         while let Some(event) = self.hosts[host].endpoint.poll_event() {
             busy = true;
+            let Host {
+                endpoint,
+                controllers,
+                ..
+            } = &mut self.hosts[host];
+            controllers.handle_event(self.now, endpoint, &event);
             self.dispatch(host, event);
         }
         busy
@@ -344,7 +357,7 @@ impl World {
             eprintln!("{}: {:?}", foreign.name, foreign.host.progress());
         }
         for (number, wire) in self.wires.iter().enumerate() {
-            let [there, back] = [&wire[0], &wire[1]].map(|direction| direction.link.counters());
+            let [there, back] = [&wire[0], &wire[1]].map(|direction| direction.links.counters());
             eprintln!("wire {number} there: {there:?}\nwire {number} back: {back:?}");
         }
         match self.recorder.save(&path) {

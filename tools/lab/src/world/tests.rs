@@ -1,4 +1,5 @@
 use super::*;
+use crate::link::LinkConfig;
 use crate::link::{Loss, Reorder};
 use pcap_file::pcapng::{Block, PcapNgReader};
 use std::cell::RefCell;

@@ -1,8 +1,9 @@
-//! A cable between two interfaces: a link and perhaps a middlebox for each direction.
+//! A cable between two interfaces: a link, or several, and perhaps a middlebox for each direction.
 
+use super::parallel::Links;
 use super::recorder::Recorder;
 use super::{ForeignId, HostId};
-use crate::link::{Link, LinkCounters};
+use crate::link::LinkCounters;
 use bytes::Bytes;
 use std::fmt;
 use umptcp_stack::Instant;
@@ -45,7 +46,7 @@ pub(super) enum End {
 
 /// One direction of a wire.
 pub(super) struct Direction {
-    pub(super) link: Link,
+    pub(super) links: Links,
     pub(super) middlebox: Option<Box<dyn Middlebox>>,
     pub(super) to: End,
     /// The interface of the recorder.
@@ -55,9 +56,9 @@ pub(super) struct Direction {
 }
 
 impl Direction {
-    pub(super) fn new(link: Link, to: End, recorded_as: usize) -> Self {
+    pub(super) fn new(links: Links, to: End, recorded_as: usize) -> Self {
         Self {
-            link,
+            links,
             middlebox: None,
             to,
             recorded_as,
@@ -89,9 +90,9 @@ impl Direction {
     }
 
     fn push_to_link(&mut self, now: Instant, packet: Bytes, recorder: &mut Recorder) {
-        let before = self.link.counters();
-        self.link.push(now, packet.clone());
-        let fate = fate(before, self.link.counters());
+        let before = self.links.counters();
+        self.links.push(now, packet.clone());
+        let fate = fate(before, self.links.counters());
         recorder.packet(self.recorded_as, now, &packet, fate);
     }
 }

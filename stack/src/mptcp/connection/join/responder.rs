@@ -191,7 +191,9 @@ impl Connection {
         subflow.remote_id = request.remote_id;
         subflow.opened_by_peer = true;
         subflow.backup = request.backup;
-        let own = self.is_backup_endpoint(request.tuple.local);
+        let own = self
+            .is_backup_path(&request.tuple)
+            .unwrap_or_else(|| self.is_backup_endpoint(request.tuple.local));
         subflow.prefer(own, self.config.backup_binds_both);
         self.subflows.push(subflow);
         id

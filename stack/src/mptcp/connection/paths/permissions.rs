@@ -1,5 +1,5 @@
 //! Which local addresses the connection may use, and how it leaves one that it may not use any more
-//! (RFC 6897 §3.3).
+//! (RFC 6897 §5.3.3).
 //!
 //! Owns the list. That an address is not permitted is asked wherever one is announced, joined, or
 //! used for a subflow.
@@ -121,7 +121,7 @@ impl Connection {
         }
     }
 
-    /// RFC 6897 §3.3: paths that are permitted and unused should be brought up before the subflows
+    /// RFC 6897 §5.3.3: paths that are permitted and unused should be brought up before the subflows
     /// close and the peer is told.
     fn leave(&mut self, now: Instant, address: IpAddr) {
         if self.session().is_none() {
@@ -159,8 +159,7 @@ impl Connection {
             );
             ours && !subflow.is_closed() && !self.is_leaving(subflow.tuple.local.ip())
         };
-        let pending =
-            self.effects.iter().any(wanted) || self.subflows.iter().any(|subflow| joining(subflow));
+        let pending = self.effects.iter().any(wanted) || self.subflows.iter().any(joining);
         let due = |leaving: &mut Leaving| !pending || leaving.until <= now;
         let gone: Vec<Leaving> = self.leaving.extract_if(.., due).collect();
         self.deadlines.leave = self.leaving.iter().map(|leaving| leaving.until).min();

@@ -1,5 +1,6 @@
-//! The `umptcp` command as users meet it: what it prints where, and its exit status.
+//! `umptcp demo` as users meet it: what it prints where, and its exit status.
 
+use crate::{run, text, umptcp};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -8,35 +9,6 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use umptcp_tests::privilege::{current_test, in_private_network};
 use umptcp_tests::tshark::CaptureFile;
-
-/// The command that belongs to this test: cargo puts both under the same directory.
-fn umptcp() -> PathBuf {
-    let test = std::env::current_exe().expect("path of the test");
-    let path = test
-        .ancestors()
-        .nth(2)
-        .expect("target directory")
-        .join("umptcp");
-    assert!(
-        path.exists(),
-        "{} is missing: run `cargo build --workspace` first, as tests/run does",
-        path.display()
-    );
-    path
-}
-
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(umptcp());
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .expect("umptcp runs")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("UTF-8")
-}
 
 /// A file of this test, removed at its end.
 struct TemporaryFile(PathBuf);
