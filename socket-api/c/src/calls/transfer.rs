@@ -220,7 +220,13 @@ pub(crate) fn receive_message(fd: i32, message: u64, flags: i32) -> Result<isize
 fn wants_inq(descriptor: &Descriptor) -> bool {
     let mut wanted = [0; 4];
     let asked = descriptor.with(|socket, net| {
-        socket.getsockopt(net, libc::IPPROTO_TCP, TCP_INQ, &mut wanted, &mut CallerMemory)
+        socket.getsockopt(
+            net,
+            libc::IPPROTO_TCP,
+            TCP_INQ,
+            &mut wanted,
+            &mut CallerMemory,
+        )
     });
     asked.is_ok() && i32::from_ne_bytes(wanted) == 1
 }

@@ -13,10 +13,15 @@ fn installed_library_compiles_and_runs_a_program() {
         .arg("--from")
         .arg(library()));
     let lib = staged.join("opt/umptcp/lib");
-    let soname = run(Command::new("objdump").arg("-p").arg(lib.join("libumptcp.so")));
+    let soname = run(Command::new("objdump")
+        .arg("-p")
+        .arg(lib.join("libumptcp.so")));
     let soname = soname.lines().find(|line| line.contains("SONAME")).unwrap();
     let soname = soname.split_whitespace().last().unwrap();
-    assert!(lib.join(soname).is_file(), "{soname} is what programs look for");
+    assert!(
+        lib.join(soname).is_file(),
+        "{soname} is what programs look for"
+    );
 
     let pkg_config = |arguments: &[&str]| {
         let mut command = Command::new("pkg-config");
@@ -26,7 +31,10 @@ fn installed_library_compiles_and_runs_a_program() {
             .args(arguments)
             .arg("umptcp");
         let flags = run(&mut command);
-        flags.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        flags
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     assert_eq!(pkg_config(&["--modversion"]), [env!("CARGO_PKG_VERSION")]);
 
