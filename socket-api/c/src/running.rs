@@ -114,9 +114,14 @@ fn run<F>(
             Ok(running) => running,
             Err(error) => return drop(started.send(Err(error))),
         };
+        let reports = running.hangups.descriptor().and_then(End::register);
+        let reports = match reports {
+            Ok(reports) => reports,
+            Err(error) => return drop(started.send(Err(error))),
+        };
         let mut stopping = running.stopping.subscribe();
         let stack = running.stack.clone();
-        tokio::spawn(report_hangups(Arc::clone(&running)));
+        tokio::spawn(report_hangups(Arc::clone(&running), reports));
         if started.send(Ok(running)).is_ok() {
             // It fails only if nobody can stop it any more.
             let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -148,12 +153,8 @@ where
 }
 
 /// Lets go of descriptors as they are closed.
-async fn report_hangups(running: Arc<RunningStack>) {
-    let registered = running.hangups.descriptor().and_then(End::register);
-    let Ok(epoll) = registered else {
-        return;
-    };
-    while epoll.readable_anew().await.is_ok() {
+async fn report_hangups(running: Arc<RunningStack>, reports: End) {
+    while reports.readable_anew().await.is_ok() {
         running.hangups.sweep();
     }
 }

@@ -41,6 +41,22 @@ pub const UMP_SUB_SETSOCKOPT: i32 = 72;
 /// `setsockopt`: `ump_sub_prio` (draft-samar).
 pub const UMP_SET_SUB_PRIO: i32 = 73;
 
+/// Get and set, an `int`: whether `ump_recvmsg` tells what happens to subflows.
+pub const UMP_EVENTS: i32 = 76;
+
+/// Type of ancillary data, an `ump_sub_event`: a subflow is established.
+pub const UMP_EV_INIT_SUB: i32 = 1;
+/// Type of ancillary data, an `ump_sub_event`: a subflow has ended.
+pub const UMP_EV_DEL_SUB: i32 = 2;
+/// Type of ancillary data, an `ump_sub_event`: a subflow is a backup now, or no longer.
+pub const UMP_EV_SUB_PRIO: i32 = 3;
+/// Type of ancillary data, an `ump_address_event`: an address of ours has come, or gone.
+pub const UMP_EV_LOCAL_ADDR: i32 = 4;
+/// Type of ancillary data, an `ump_address_event`: the peer has announced an address, or withdrawn one.
+pub const UMP_EV_REMOTE_ADDR: i32 = 5;
+/// Type of ancillary data, without any: what came before was lost.
+pub const UMP_EV_OVERFLOW: i32 = 6;
+
 /// Flag of a status: not the initial subflow.
 pub const UMP_SUB_SLAVE: u8 = 0x01;
 /// Flag of a status: both sides have proven their keys.
@@ -153,6 +169,35 @@ pub struct ump_sub_setsockopt {
     pub optval: *mut std::ffi::c_char,
     /// Length of that.
     pub optlen: u32,
+}
+
+/// What has happened to a subflow.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ump_sub_event {
+    /// Which.
+    pub id: u8,
+    /// 1 if the peer did it.
+    pub by_peer: u8,
+    /// 1 for a backup.
+    pub low_prio: u8,
+    /// Reason of a reset (RFC 8684 §3.6), or 255.
+    pub reason: u8,
+    /// An errno, or 0.
+    pub error: i32,
+}
+
+/// What an address event begins with; a `sockaddr_in` or a `sockaddr_in6` follows, unless the peer has
+/// withdrawn it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ump_address_event {
+    /// The id of the address.
+    pub id: u8,
+    /// 1 if it has gone.
+    pub removed: u8,
+    /// 0.
+    pub pad: u16,
 }
 
 /// `struct mptcp_info` of Linux 6.18. `optlen` says afterwards how much of it is filled in.

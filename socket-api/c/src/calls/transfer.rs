@@ -20,6 +20,8 @@ use umptcp::bsd::{SocketState, UserMemory as _};
 const TCP_INQ: i32 = 36;
 /// `SIOCOUTQNSD` (linux/sockios.h).
 const SIOCOUTQNSD: u64 = 0x894B;
+/// Bytes of ancillary data about one event: a header, four bytes, and a `sockaddr_in6`.
+const LONGEST_EVENT: usize = 48;
 /// `MSG_FASTOPEN` and others have no meaning for a pair; these have.
 const SEND_FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_EOR;
 const RECEIVE_FLAGS: i32 =
@@ -161,44 +163,61 @@ impl Message {
         })
     }
 
+    /// Writes what the caller gets beside the data.
+    fn answer(&self, message: u64, control: &[u8], flags: i32) -> Result<(), Errno> {
+        CallerMemory.write(self.control, control)?;
+        let at = |offset: usize| message.wrapping_add(offset as u64);
+        write_len(at(offset_of!(libc::msghdr, msg_namelen)), 0)?;
+        let control_len = at(offset_of!(libc::msghdr, msg_controllen));
+        CallerMemory.write(control_len, &control.len().to_ne_bytes())?;
+        let msg_flags = at(offset_of!(libc::msghdr, msg_flags));
+        CallerMemory.write(msg_flags, &flags.to_ne_bytes())
+    }
+
     const fn parts(&self) -> *mut libc::iovec {
         std::ptr::without_provenance_mut(self.parts)
     }
 }
 
-/// `recvmsg`. Ancillary data is `TCP_CM_INQ`, if `TCP_INQ` is set.
+/// `recvmsg`. Ancillary data is what has happened to subflows, if `UMP_EVENTS` is set, and
+/// `TCP_CM_INQ`, if `TCP_INQ` is. With `MSG_ERRQUEUE` it is the former only, and no data.
 ///
 /// # Errors
-/// As [`receive`].
+/// As [`receive`]; `EAGAIN` if `MSG_ERRQUEUE` finds nothing.
 pub(crate) fn receive_message(fd: i32, message: u64, flags: i32) -> Result<isize, Errno> {
     let (app, descriptor) = connected(fd)?;
-    check_receive_flags(flags)?;
     let header = Message::read(message)?;
+    if flags & libc::MSG_ERRQUEUE != 0 {
+        let control = event_messages(&descriptor, header.control_len)?;
+        if control.is_empty() {
+            return Err(Errno::EAGAIN);
+        }
+        header.answer(message, &control, libc::MSG_ERRQUEUE)?;
+        return Ok(0);
+    }
+    check_receive_flags(flags)?;
     let received = app.receive_parts(header.parts(), header.parts_len, flags & RECEIVE_FLAGS);
     let (received, mut of_message) = match received {
         Ok((read, of_message)) => (Ok(read), of_message),
         Err(error) => (Err(error), 0),
     };
     let received = finish_receive(app, &descriptor, received, header.parts_len > 0)?;
-    let control = control_messages(app, &descriptor)?;
-    let fits = if control.len() <= header.control_len {
-        control.as_slice()
-    } else {
-        of_message |= libc::MSG_CTRUNC;
-        &[]
-    };
-    CallerMemory.write(header.control, fits)?;
-    let at = |offset: usize| message.wrapping_add(offset as u64);
-    write_len(at(offset_of!(libc::msghdr, msg_namelen)), 0)?;
-    let control_len = at(offset_of!(libc::msghdr, msg_controllen));
-    CallerMemory.write(control_len, &fits.len().to_ne_bytes())?;
-    let of_message = of_message.to_ne_bytes();
-    CallerMemory.write(at(offset_of!(libc::msghdr, msg_flags)), &of_message)?;
+    let mut control = event_messages(&descriptor, header.control_len)?;
+    if wants_inq(&descriptor) {
+        let mut inq = Vec::new();
+        let left = bytes_to_read(app, &descriptor)?;
+        add_control(&mut inq, TCP_INQ, &left.to_ne_bytes());
+        if control.len() + inq.len() <= header.control_len {
+            control.extend(inq);
+        } else {
+            of_message |= libc::MSG_CTRUNC;
+        }
+    }
+    header.answer(message, &control, of_message)?;
     Ok(received)
 }
 
-/// Ancillary data as bytes: a `cmsghdr` each, and what it holds, at multiples of its alignment.
-fn control_messages(app: AppFd, descriptor: &Descriptor) -> Result<Vec<u8>, Errno> {
+fn wants_inq(descriptor: &Descriptor) -> bool {
     let mut wanted = [0; 4];
     let asked = descriptor.with(|socket, net| {
         socket.getsockopt(
@@ -209,23 +228,25 @@ fn control_messages(app: AppFd, descriptor: &Descriptor) -> Result<Vec<u8>, Errn
             &mut CallerMemory,
         )
     });
+    asked.is_ok() && i32::from_ne_bytes(wanted) == 1
+}
+
+/// What has happened to subflows, as much of it as there is room for; the rest stays.
+fn event_messages(descriptor: &Descriptor, room: usize) -> Result<Vec<u8>, Errno> {
+    let most = room / LONGEST_EVENT;
+    let events = descriptor.with(|socket, net| Ok(socket.take_control_messages(net, most)))?;
     let mut control = Vec::new();
-    if asked.is_ok() && i32::from_ne_bytes(wanted) == 1 {
-        let left = bytes_to_read(app, descriptor)?;
-        add_control(
-            &mut control,
-            libc::IPPROTO_TCP,
-            TCP_INQ,
-            &left.to_ne_bytes(),
-        );
+    for event in events {
+        add_control(&mut control, event.kind(), &event.to_bytes());
     }
     Ok(control)
 }
 
-fn add_control(control: &mut Vec<u8>, level: i32, kind: i32, data: &[u8]) {
+/// A `cmsghdr` and what it holds, at a multiple of its alignment.
+fn add_control(control: &mut Vec<u8>, kind: i32, data: &[u8]) {
     let len = size_of::<libc::cmsghdr>() + data.len();
     control.extend(len.to_ne_bytes());
-    control.extend(level.to_ne_bytes());
+    control.extend(libc::IPPROTO_TCP.to_ne_bytes());
     control.extend(kind.to_ne_bytes());
     control.extend(data);
     control.resize(

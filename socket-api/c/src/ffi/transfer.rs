@@ -32,7 +32,9 @@ pub extern "C" fn ump_send(fd: c_int, buffer: *const c_void, len: size_t, flags:
     answer(|| transfer::send(fd, buffer, len, flags))
 }
 
-/// As `recvmsg`, with ancillary data of the stack's (TCP_CM_INQ).
+/// As `recvmsg`, with ancillary data of level IPPROTO_TCP: what has happened to subflows, if UMP_EVENTS is
+/// set (types UMP_EV_INIT_SUB and so on), and TCP_CM_INQ, if TCP_INQ is. With MSG_ERRQUEUE the former
+/// comes without data, or EAGAIN.
 #[unsafe(no_mangle)]
 pub extern "C" fn ump_recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> ssize_t {
     answer(|| transfer::receive_message(fd, address_of(message), flags))

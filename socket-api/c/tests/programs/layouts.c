@@ -33,6 +33,10 @@ SIZE(ump_sub_setsockopt, 32);
 LAYS(ump_sub_setsockopt, optval, 16);
 LAYS(ump_sub_setsockopt, optlen, 24);
 
+SIZE(ump_sub_event, 8);
+LAYS(ump_sub_event, error, 4);
+SIZE(ump_address_event, 4);
+
 SIZE(ump_mptcp_info, 96);
 LAYS(ump_mptcp_info, mptcpi_extra_subflows, 0);
 LAYS(ump_mptcp_info, mptcpi_limit_add_addr_accepted, 5);
