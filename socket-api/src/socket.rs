@@ -72,7 +72,7 @@ impl MptcpSocket {
             stack: stack.clone(),
             family,
             local: LocalEnd::default(),
-            config: ConnectionConfig::default(),
+            config: stack.default_config(),
         }
     }
 

@@ -60,7 +60,7 @@ impl Stack {
     /// the error is that of the last, and its text tells of all.
     pub async fn connect(&self, remote: impl ToAddresses) -> io::Result<MptcpStream> {
         let remotes = resolve(remote).await?;
-        let config = ConnectionConfig::default();
+        let config = self.default_config();
         let local = LocalEnd::default();
         let connection = connect_to_any(&self.handle, local, remotes, &config).await?;
         Ok(MptcpStream::new(connection))
@@ -79,6 +79,41 @@ impl Stack {
         limit: Duration,
     ) -> io::Result<MptcpStream> {
         within(limit, self.connect(remote)).await
+    }
+
+    /// The settings that new sockets start with: those of [`ConnectionConfig::default`] and what
+    /// sysctls have changed.
+    #[must_use]
+    pub fn default_config(&self) -> ConnectionConfig {
+        self.handle.look(|state| {
+            let defaults = state.system.defaults.clone();
+            ConnectionConfig {
+                mptcp: defaults.mptcp && state.system.enabled,
+                ..defaults
+            }
+        })
+    }
+
+    /// Changes the settings that new sockets start with.
+    pub fn set_default_config(&self, config: ConnectionConfig) {
+        self.handle
+            .command(|state, _| state.system.defaults = config);
+    }
+
+    /// The value of a setting by the name that Linux has for it, such as `net.mptcp.scheduler`.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none with this name, `NetworkDown` if the stack has stopped.
+    pub fn sysctl(&self, name: &str) -> io::Result<String> {
+        Ok(self.with_net(|net| net.sysctl(name))?)
+    }
+
+    /// Changes a setting by the name that Linux has for it: for new sockets, or for the whole stack.
+    ///
+    /// # Errors
+    /// As for [`Net::set_sysctl`], by their numbers; `NetworkDown` if the stack has stopped.
+    pub fn set_sysctl(&self, name: &str, value: &str) -> io::Result<()> {
+        Ok(self.with_net(|net| net.set_sysctl(name, value))?)
     }
 
     /// A socket for IPv4, to be set up before it connects or listens.

@@ -1,6 +1,8 @@
 //! What the examples run on: a client and a server in this process with two links between them, so
 //! that no privileges are needed. Between real hosts, these would be `TunDevice`s.
 
+#![allow(dead_code, reason = "no example needs all of it")]
+
 use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;

@@ -266,6 +266,26 @@ async fn every_byte_is_accounted_for() {
 }
 
 #[tokio::test]
+async fn settings_by_their_linux_names_reach_new_sockets() {
+    let hosts = Hosts::start(1);
+    let stack = &hosts.client;
+    stack
+        .set_sysctl("net.mptcp.scheduler", "roundrobin")
+        .unwrap();
+    assert_eq!(stack.sysctl("scheduler").unwrap(), "roundrobin");
+    let listener = hosts.listen();
+    let stream = soon(stack.connect(hosts.address())).await.unwrap();
+    let scheduler = stream.control().scheduler().unwrap();
+    assert_eq!(scheduler, SchedulerKind::RoundRobin);
+    stack.set_sysctl("enabled", "0").unwrap();
+    let plain = soon(stack.connect(hosts.address())).await.unwrap();
+    assert_eq!(plain.info().protocol, umptcp::ConnectionProtocol::Tcp);
+    let unknown = stack.set_sysctl("net.mptcp.luck", "1").unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
+    drop(listener);
+}
+
+#[tokio::test]
 async fn a_monitor_hears_of_every_connection() {
     let hosts = Hosts::start(1);
     let mut events = hosts.client.events(64);
