@@ -69,6 +69,10 @@ impl<D: Device> Device for Filtered<D> {
         }
     }
 
+    fn link_name(&self) -> Option<String> {
+        self.device.link_name()
+    }
+
     fn mtu(&self) -> u16 {
         self.device.mtu()
     }

@@ -110,6 +110,10 @@ impl<D: Device> Device for Captured<D> {
         Ok(())
     }
 
+    fn link_name(&self) -> Option<String> {
+        self.device.link_name()
+    }
+
     fn mtu(&self) -> u16 {
         self.device.mtu()
     }
