@@ -100,7 +100,7 @@ fn interfaces(net: &Net<'_>) -> Vec<Interface> {
     let known = &net.system.apple.interfaces;
     let of = |&(id, _): &(_, String)| {
         let mut known = known.iter().filter(|known| known.id == id);
-        known.next().copied().unwrap_or(Interface {
+        known.next().copied().unwrap_or_else(|| Interface {
             id,
             cost: Cost::default(),
             quality: Quality::default(),

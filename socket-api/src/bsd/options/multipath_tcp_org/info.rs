@@ -124,7 +124,7 @@ fn meta_info(now: Instant, info: &ConnectionInfo, subflows: &[SubflowInfo]) -> V
     let segment = subflows.first().map_or(1, |first| first.mss.max(1));
     let since = |moment: Option<Instant>| {
         let passed = moment.map(|moment| now.saturating_duration_since(moment));
-        passed.map_or(0, |passed| millis(passed))
+        passed.map_or(0, millis)
     };
     let rto = open().map(|subflow| subflow.tcp.rto).max();
     let resent = usize::try_from(info.bytes_reinjected).unwrap_or(usize::MAX);

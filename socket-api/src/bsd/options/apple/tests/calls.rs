@@ -78,7 +78,12 @@ fn options_are_checked() {
     let mut value = [0; 8];
     assert_eq!(get(&mut pair, &mut socket, target, &mut value), Ok(8));
     assert_eq!(u64::from_ne_bytes(value), 9_000);
-    // Too late, and without MPTCP.
+}
+
+#[test]
+fn options_come_too_late_or_meet_plain_tcp() {
+    let mut pair = Pair::new();
+    let mut socket = pair.mptcp(0, Family::V4);
     let _ = socket.connect(&mut pair.net(0), SockAddr::plain(SERVER));
     for name in [MPTCP_FORCE_ENABLE, MPTCP_FORCE_VERSION] {
         assert_eq!(
@@ -89,10 +94,10 @@ fn options_are_checked() {
     pair.strip = true;
     let [mut fallen, _server, _listener] = pair.connected();
     for name in [
-        service,
+        MPTCP_SERVICE_TYPE,
         MPTCP_ALTERNATE_PORT,
         MPTCP_FORCE_ENABLE,
-        target,
+        MPTCP_EXPECTED_PROGRESS_TARGET,
         MPTCP_FORCE_VERSION,
     ] {
         assert_eq!(
@@ -109,13 +114,8 @@ fn options_are_checked() {
 }
 
 #[test]
-fn connectx_begins_and_goes_on() {
+fn connectx_has_its_errors() {
     let mut pair = passive_pair();
-    let mut listener = pair.mptcp(1, Family::V4);
-    listener
-        .bind(&mut pair.net(1), SockAddr::plain(SERVER))
-        .unwrap();
-    listener.listen(&mut pair.net(1), 5).unwrap();
     let mut socket = pair.mptcp(0, Family::V4);
     let first = towards(1, None, "10.0.0.2:8080");
     let refused = socket.connectx(&mut pair.net(0), &first, SAE_ANY, 0, &[]);
@@ -153,6 +153,19 @@ fn connectx_begins_and_goes_on() {
         let refused = socket.connectx(&mut pair.net(0), &endpoints, association, flags, &[]);
         assert_eq!(refused, Err(errno), "{endpoints:?} {association} {flags}");
     }
+}
+
+#[test]
+fn connectx_begins_and_goes_on() {
+    let mut pair = passive_pair();
+    let mut listener = pair.mptcp(1, Family::V4);
+    listener
+        .bind(&mut pair.net(1), SockAddr::plain(SERVER))
+        .unwrap();
+    listener.listen(&mut pair.net(1), 5).unwrap();
+    let mut socket = pair.mptcp(0, Family::V4);
+    let first = towards(1, None, "10.0.0.2:8080");
+    pair.hosts[0].system.apple.entitled = true;
     let flags = CONNECT_DATA_IDEMPOTENT | CONNECT_DATA_AUTHENTICATED;
     let begun = socket.connectx(&mut pair.net(0), &first, SAE_ALL, flags, b"early");
     assert_eq!(begun, Ok(Connected { id: 1, sent: 5 }));
