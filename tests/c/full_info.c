@@ -20,24 +20,30 @@
 #include <string.h>
 #include <sys/types.h>
 
-#ifdef WITH_UMPTCP
-#include "umptcp.h"
-#define SOCK_SOCKET umptcp_socket
-#define SOCK_BIND umptcp_bind
-#define SOCK_LISTEN umptcp_listen
-#define SOCK_CONNECT umptcp_connect
-#define SOCK_ACCEPT umptcp_accept
-#define SOCK_SEND umptcp_send
-#define SOCK_RECV umptcp_recv
-#define SOCK_GETSOCKOPT umptcp_getsockopt
-#define SOCK_GETSOCKNAME umptcp_getsockname
-#define SOCK_CLOSE umptcp_close
-#define SOCK_IOCTL umptcp_ioctl
-#else
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#define SOCK_SOCKET socket
+
+#ifdef WITH_UMPTCP
+#include "umptcp.h"
+static struct ump_stack *client, *server;
+#define SERVER_ADDRESS "10.0.0.2"
+#define SOCK_CLIENT(protocol) ump_socket(client, AF_INET, SOCK_STREAM, protocol)
+#define SOCK_SERVER(protocol) ump_socket(server, AF_INET, SOCK_STREAM, protocol)
+#define SOCK_BIND ump_bind
+#define SOCK_LISTEN ump_listen
+#define SOCK_CONNECT ump_connect
+#define SOCK_ACCEPT ump_accept
+#define SOCK_SEND ump_send
+#define SOCK_RECV ump_recv
+#define SOCK_GETSOCKOPT ump_getsockopt
+#define SOCK_GETSOCKNAME ump_getsockname
+#define SOCK_CLOSE ump_close
+#define SOCK_IOCTL ump_ioctl
+#else
+#define SERVER_ADDRESS "127.0.0.1"
+#define SOCK_CLIENT(protocol) socket(AF_INET, SOCK_STREAM, protocol)
+#define SOCK_SERVER SOCK_CLIENT
 #define SOCK_BIND bind
 #define SOCK_LISTEN listen
 #define SOCK_CONNECT connect
@@ -289,8 +295,12 @@ static void prepare(void)
 	close(fd);
 }
 #else
-/* Where the stack comes from is for whoever builds it so to say. */
-void prepare(void);
+/* Two hosts with one link between them, as there is one subflow over the loopback device. */
+static void prepare(void)
+{
+	if (ump_stack_new_pair("10.0.0.1;version=1", "10.0.0.2;version=1", &client, &server))
+		fail("stacks");
+}
 #endif
 
 /* A connection to a listener of this protocol; gives both ends. */
@@ -298,12 +308,12 @@ static int connect_to(int protocol, int *accepted)
 {
 	struct sockaddr_in address;
 	socklen_t len = sizeof(address);
-	int listener = SOCK_SOCKET(AF_INET, SOCK_STREAM, protocol);
-	int fd = SOCK_SOCKET(AF_INET, SOCK_STREAM, NUMBER_OF_MPTCP);
+	int listener = SOCK_SERVER(protocol);
+	int fd = SOCK_CLIENT(NUMBER_OF_MPTCP);
 
 	memset(&address, 0, sizeof(address));
 	address.sin_family = AF_INET;
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_addr.s_addr = inet_addr(SERVER_ADDRESS);
 	if (listener < 0 || fd < 0)
 		fail("socket");
 	if (SOCK_BIND(listener, (struct sockaddr *)&address, len) || SOCK_LISTEN(listener, 5) ||
@@ -324,7 +334,7 @@ int main(void)
 
 	prepare();
 	print_fields();
-	fd = SOCK_SOCKET(AF_INET, SOCK_STREAM, NUMBER_OF_MPTCP);
+	fd = SOCK_CLIENT(NUMBER_OF_MPTCP);
 	if (fd < 0)
 		fail("socket");
 	look_at("new", fd);

@@ -83,9 +83,15 @@ pub(crate) fn compiler() -> Command {
 
 /// Compiles a program against the shared library where it was built.
 pub(crate) fn compile(source: &Path, to: &Folder) -> PathBuf {
+    compile_with(source, to, &[])
+}
+
+/// The same with further arguments.
+pub(crate) fn compile_with(source: &Path, to: &Folder, arguments: &[&str]) -> PathBuf {
     let library = library();
     let program = to.path().join(source.file_stem().unwrap());
     run(compiler()
+        .args(arguments)
         .arg(source)
         .arg("-I")
         .arg(root().join("include"))

@@ -3,4 +3,5 @@
 mod build;
 mod header;
 mod install;
+mod kernel;
 mod programs;
