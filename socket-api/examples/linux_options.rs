@@ -49,7 +49,7 @@ async fn main() -> Outcome<()> {
     poll_fn(|cx| listener.poll_ready(cx, READABLE)).await;
     let server = listener.accept()?;
 
-    wait_for_both_paths(&client).await?;
+    wait_for_both_paths(&client, &server).await?;
     transfer(&client, &server).await?;
     check(linux::is_mptcp(&client)?, "MPTCP is in use")?;
     show_infos(&client, &server)?;
@@ -82,12 +82,16 @@ fn show_sysctls(host: &Stack) -> Outcome<()> {
     check(all.contains(&set), "the scheduler was set")
 }
 
-/// Asks again and again for the addresses of the subflows until both links are used.
-async fn wait_for_both_paths(client: &StackSocket) -> Outcome<()> {
+/// Looks again and again until a subflow over the second link is established at both ends.
+async fn wait_for_both_paths(client: &StackSocket, server: &StackSocket) -> Outcome<()> {
     let second: SocketAddr = "10.0.1.2:8080".parse()?;
     for _ in 0..2000 {
-        let subflows = linux::subflow_addrs(client)?;
-        if subflows.iter().any(|subflow| subflow.remote == second) {
+        let full = linux::full_info(client)?;
+        let mut subflows = full.subflows.iter().zip(&full.tcp);
+        let joined = |(subflow, tcp): (&linux::NumberedSubflow, &linux::TcpInfo)| {
+            subflow.addresses.remote == second && tcp.state == 1
+        };
+        if subflows.any(joined) && linux::mptcp_info(server)?.subflows_total >= 2 {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
