@@ -19,7 +19,7 @@
 //! The sources contradict each other in places (API reference 8.7). Decided once:
 //!
 //! - **Numbers 42 to 45 at level `IPPROTO_TCP`** are upstream Linux's (43 is `TCP_IS_MPTCP`), unless the
-//!   stack's [`OptionProfile`](super::OptionProfile) is `MultipathTcpOrg`.
+//!   stack's [`OptionProfile`] is `MultipathTcpOrg`.
 //! - **What Linux refuses** on an MPTCP socket although the stack can do it (`TCP_USER_TIMEOUT`,
 //!   `IP_TTL`, `SO_MAX_PACING_RATE` …) works, unless the profile is `Linux`. What the stack cannot do
 //!   is never accepted silently: `EOPNOTSUPP` if the number is known, `ENOPROTOOPT` if it is not.

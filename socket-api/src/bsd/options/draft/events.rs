@@ -41,7 +41,7 @@ pub enum ControlMessage {
     SubflowEstablished {
         /// Its id; 0 if it has none.
         id: u8,
-        /// It is a backup.
+        /// It is a backup when the message is read.
         low_prio: bool,
     },
     /// `MPTCP_EV_DEL_SUB`: a subflow has ended, or could not be opened.

@@ -31,8 +31,8 @@
 //!   privileges, a list that is cut off `EINVAL`; `EAGAIN` for a port while the connection is too
 //!   young for subflows. Nothing is changed if one address is wrong.
 //!
-//! The rules for programs that know nothing of MPTCP (RFC 6897 §4) are [`System::legacy_rules`] and
-//! [`System::fate_sharing`](crate::bsd::System).
+//! The rules for programs that know nothing of MPTCP (RFC 6897 §4) are [`System::legacy_rules`](crate::bsd::System::legacy_rules) and
+//! [`System::fate_sharing`](crate::bsd::System::fate_sharing).
 
 mod addresses;
 mod face;
