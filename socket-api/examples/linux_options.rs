@@ -5,16 +5,17 @@
 //! $ cargo run -p umptcp --example linux_options
 //! ```
 
-mod two_paths;
-
+use std::error::Error;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::time::Duration;
-use two_paths::{Outcome, TwoPaths};
 use umptcp::bsd::options::SocketOptions as _;
 use umptcp::bsd::options::linux::{self, mib};
 use umptcp::bsd::{Errno, Family, IPPROTO_MPTCP, ReceiveFlags, SendFlags, SockAddr};
-use umptcp::{Interest, MptcpCounter, Stack, StackSocket};
+use umptcp::{Interest, MemoryDevice, MptcpCounter, Stack, StackSocket};
+
+/// Whatever goes wrong ends the example.
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const ADDRESS: &str = "10.0.0.2:8080";
 const LEN: usize = 200_000;
@@ -30,9 +31,7 @@ const WRITABLE: Interest = Interest {
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
-    let hosts = TwoPaths::new();
-    let server_host = hosts.server.start()?;
-    let client_host = hosts.client.start()?;
+    let (client_host, server_host) = hosts()?;
     show_sysctls(&client_host)?;
 
     let listener = open(&server_host)?;
@@ -54,6 +53,17 @@ async fn main() -> Outcome<()> {
     check(linux::is_mptcp(&client)?, "MPTCP is in use")?;
     show_infos(&client, &server)?;
     show_counters(&client_host)
+}
+
+/// A client and a server with two links between them.
+fn hosts() -> Outcome<(Stack, Stack)> {
+    let (mut client, mut server) = (Stack::builder(), Stack::builder());
+    for link in 0..2 {
+        let (one, other) = MemoryDevice::pair(1500);
+        client = client.interface(one, [[10, 0, link, 1].into()]);
+        server = server.interface(other, [[10, 0, link, 2].into()]);
+    }
+    Ok((client.start()?, server.start()?))
 }
 
 fn open(host: &Stack) -> Outcome<StackSocket> {

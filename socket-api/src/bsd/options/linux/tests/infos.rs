@@ -318,7 +318,11 @@ fn full_info_follows_the_rules_of_linux() {
             "{len} {asked:?}"
         );
     }
-    // Arrays that cannot be written are a fault, and only if something is to be written.
+}
+
+#[test]
+fn arrays_that_cannot_be_written_are_a_fault_if_something_is_to_be_written() {
+    let mut scene = scene(Stage::Connected);
     for (numbers, expected) in [
         ([280, 264, 1], Err(Errno::EFAULT)),
         ([280, 264, 0], Ok(FULL_INFO_SIZE)),

@@ -51,8 +51,11 @@ const WITHOUT_EFFECT: [Kept; 11] = [
     (SOCKET, libc::SO_INCOMING_CPU, 2, 2),
 ];
 
+/// Level, number, the value that is set, and what becomes of a subflow's options.
+type Propagated = (i32, i32, i32, fn(&mut SubflowOptions));
+
 /// They reach every subflow.
-const OF_ALL_SUBFLOWS: [(i32, i32, i32, fn(&mut SubflowOptions)); 7] = [
+const OF_ALL_SUBFLOWS: [Propagated; 7] = [
     (SOCKET, libc::SO_MARK, 5, |options| options.tag = 5),
     (libc::IPPROTO_IP, libc::IP_TOS, 0x48, |options| {
         options.traffic_class = 0x48
