@@ -176,7 +176,7 @@ fn token(stack: &Stack) -> Outcome<Token> {
     }
 }
 
-async fn echo(mut stream: MptcpStream) -> std::io::Result<()> {
+async fn echo(mut stream: MptcpStream) -> io::Result<()> {
     let mut buffer = vec![0; 1 << 16];
     loop {
         let read = stream.read(&mut buffer).await?;
