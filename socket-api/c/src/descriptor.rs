@@ -227,6 +227,7 @@ impl Descriptor {
         end::end_direction(&self.end, Shutdown::Both);
         // A program that waits until it can write is to learn that it cannot.
         end::discard(&self.end, usize::MAX);
+        self.filler.store(0, Ordering::Relaxed);
     }
 
     /// Keeps an error for whoever asks next; the first one stays.

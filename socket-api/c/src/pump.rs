@@ -34,11 +34,11 @@ pub(crate) async fn serve(descriptor: Arc<Descriptor>) {
         // Whoever closed has let the socket go.
         () = descriptor.closed() => return,
         established = established(&descriptor) => {
-            descriptor.drain_filler();
             if !established {
                 // The error stays on the stack's side, for `connect` or `SO_ERROR` to tell.
                 return descriptor.hang_up();
             }
+            descriptor.drain_filler();
         }
     }
     if !descriptor.enter(Phase::Carrying) {
