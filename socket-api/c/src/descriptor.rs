@@ -227,6 +227,7 @@ impl Descriptor {
         end::end_direction(&self.end, Shutdown::Both);
         // A program that waits until it can write is to learn that it cannot.
         end::discard(&self.end, usize::MAX);
+        self.filler.store(0, Ordering::Relaxed);
     }
 
     /// Keeps an error for whoever asks next; the first one stays.
@@ -247,9 +248,10 @@ impl Descriptor {
 
     /// Makes room for the application to write: there is a connection, or there will be none.
     pub(crate) fn drain_filler(&self) {
-        let filler = self.filler.load(Ordering::Relaxed);
+        // Whoever comes second waits until it is done.
+        let _in_hand = lock(&self.in_hand);
+        let filler = self.filler.swap(0, Ordering::Relaxed);
         end::discard(&self.end, filler);
-        self.filler.store(0, Ordering::Relaxed);
     }
 
     /// What the application has written and the stack has not taken.

@@ -34,11 +34,11 @@ pub(crate) async fn serve(descriptor: Arc<Descriptor>) {
         // Whoever closed has let the socket go.
         () = descriptor.closed() => return,
         established = established(&descriptor) => {
-            descriptor.drain_filler();
             if !established {
                 // The error stays on the stack's side, for `connect` or `SO_ERROR` to tell.
                 return descriptor.hang_up();
             }
+            descriptor.drain_filler();
         }
     }
     if !descriptor.enter(Phase::Carrying) {
@@ -146,9 +146,12 @@ async fn upwards(descriptor: &Descriptor, end: &End) -> Ended {
             let read = descriptor.moving(|| end.try_receive(&mut piece), |read| read);
             let len = match read {
                 Ok(0) => {
-                    let how = HowToShutDown::Write;
-                    // One that has ended has nothing to shut.
-                    let _ = descriptor.with(|socket, net| socket.shutdown(net, how));
+                    // What was closed is let go in a moment, and `SO_LINGER` may say how.
+                    if descriptor.is_open() {
+                        let how = HowToShutDown::Write;
+                        // One that has ended has nothing to shut.
+                        let _ = descriptor.with(|socket, net| socket.shutdown(net, how));
+                    }
                     return Ended::Finished;
                 }
                 Ok(len) => len,

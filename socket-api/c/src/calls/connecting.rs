@@ -32,7 +32,7 @@ pub(crate) fn connect(fd: i32, address: u64, len: u32) -> Result<i32, Errno> {
     match descriptor.with(|socket, net| socket.connect(net, remote)) {
         // Who asks again when it is done is told once (Linux).
         Err(Errno::EISCONN) if !descriptor.connect_told.swap(true, Ordering::Relaxed) => {
-            return Ok(0);
+            return connected(&descriptor);
         }
         Err(Errno::EINPROGRESS) => {
             descriptor.start_carrying();
@@ -42,28 +42,31 @@ pub(crate) fn connect(fd: i32, address: u64, len: u32) -> Result<i32, Errno> {
         }
         Err(Errno::EALREADY) if !app.is_non_blocking()? => {}
         Err(error) => return Err(error),
-        Ok(()) => {
-            descriptor.connect_told.store(true, Ordering::Relaxed);
-            return Ok(0);
-        }
+        Ok(()) => return connected(&descriptor),
     }
     wait_connected(app, &descriptor)
+}
+
+/// Who is told that it is connected can write, whether or not the task has seen it.
+fn connected(descriptor: &Descriptor) -> Result<i32, Errno> {
+    descriptor.connect_told.store(true, Ordering::Relaxed);
+    descriptor.drain_filler();
+    Ok(0)
 }
 
 /// Waits until it is known how connecting went.
 fn wait_connected(app: AppFd, descriptor: &Descriptor) -> Result<i32, Errno> {
     let until = app.send_timeout().map(deadline);
     loop {
-        let connected = descriptor.with(|socket, net| {
+        let known = descriptor.with(|socket, net| {
             if *socket.state() == SocketState::Fresh {
                 // Another thread was told why.
                 return Err(Errno::ECONNABORTED);
             }
             socket.connecting(net).transpose()
         })?;
-        if connected.is_some() {
-            descriptor.connect_told.store(true, Ordering::Relaxed);
-            return Ok(0);
+        if known.is_some() {
+            return connected(descriptor);
         }
         if !app.wait(PollFlags::POLLOUT, until)? {
             return Err(Errno::EINPROGRESS);

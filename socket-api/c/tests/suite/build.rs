@@ -13,17 +13,13 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        // `cargo test` builds no library that Rust code cannot link. The profile is that of this test.
+        // `cargo test` builds no library that Rust code cannot link. With this test beside it, everything
+        // else is the same as for the test, and there already.
         let executable = std::env::current_exe().unwrap();
         let directory = executable.parent().and_then(Path::parent).unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args([
-            "build",
-            "--quiet",
-            "--package",
-            "umptcp-capi",
-            "--target-dir",
-        ]);
+        cargo.args(["build", "--quiet", "--package", "umptcp-capi"]);
+        cargo.args(["--lib", "--test", "suite", "--target-dir"]);
         cargo.arg(directory.parent().unwrap());
         if directory.ends_with("release") {
             cargo.arg("--release");

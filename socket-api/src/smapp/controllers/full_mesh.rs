@@ -149,20 +149,16 @@ impl FullMesh {
         };
         let pair = (subflow.local.ip(), subflow.remote);
         let linked = mesh.linked.iter().position(|&known| known == pair);
-        // One of the peer's making is the peer's to open again.
+        // One of the peer's making is the peer's to open again. One that ended in order stays on
+        // the list of those that need no subflow: somebody wants it closed.
         if let Some(index) = linked
             && mesh.knows(pair)
+            && let Some(error) = error
         {
-            match error {
-                Some(error) => {
-                    mesh.linked.swap_remove(index);
-                    let wanted = CreateSubflow::new(subflow.token, pair.1).from(pair.0);
-                    self.openings
-                        .schedule(now + self.delays.after(error), wanted);
-                }
-                // Somebody wants it closed: it stays on the list of those that need no subflow.
-                None => {}
-            }
+            mesh.linked.swap_remove(index);
+            let wanted = CreateSubflow::new(subflow.token, pair.1).from(pair.0);
+            self.openings
+                .schedule(now + self.delays.after(error), wanted);
         }
     }
 
