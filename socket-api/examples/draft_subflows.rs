@@ -9,12 +9,12 @@
 mod option_hosts;
 
 use option_hosts::{Outcome, check, connect, eventually, listen, socket, start};
-use umptcp::PathManagerKind;
 use umptcp::bsd::options::draft::{
     CloseHow, ControlMessage, NewSubflow, close_subflow, open_subflow, set_events,
     set_subflow_backup, subflow_getsockopt, subflow_ids, subflow_setsockopt, subflow_tuple,
 };
 use umptcp::bsd::{Errno, IPPROTO_MPTCP, SendFlags};
+use umptcp::{PathManagerKind, StackSocket};
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
@@ -35,19 +35,7 @@ async fn main() -> Outcome<()> {
     })
     .await?;
 
-    let wanted = NewSubflow {
-        local: "0.0.0.0:0".parse()?,
-        remote: "10.0.1.2:0".parse()?,
-        interface: 2,
-        low_prio: true,
-    };
-    let mut opened = open_subflow(&socket, wanted);
-    while opened.as_ref().is_err_and(is(Errno::EAGAIN)) {
-        // The peer has not been heard yet.
-        tokio::task::yield_now().await;
-        opened = open_subflow(&socket, wanted);
-    }
-    let second = opened?;
+    let second = open_second(&socket).await?;
     check("opening gives the id at once", second == 2)?;
     eventually("the second subflow is a backup", || {
         let ids = subflow_ids(&socket).unwrap_or_default();
@@ -111,4 +99,21 @@ async fn main() -> Outcome<()> {
 /// The error is this one.
 fn is(errno: Errno) -> impl Fn(&std::io::Error) -> bool {
     move |error| error.raw_os_error() == Some(errno as i32)
+}
+
+/// A backup from the second link, as soon as the connection can take one.
+async fn open_second(socket: &StackSocket) -> Outcome<u8> {
+    let wanted = NewSubflow {
+        local: "0.0.0.0:0".parse()?,
+        remote: "10.0.1.2:0".parse()?,
+        interface: 2,
+        low_prio: true,
+    };
+    let mut opened = open_subflow(socket, wanted);
+    while opened.as_ref().is_err_and(is(Errno::EAGAIN)) {
+        // The peer has not been heard yet.
+        tokio::task::yield_now().await;
+        opened = open_subflow(socket, wanted);
+    }
+    Ok(opened?)
 }

@@ -121,7 +121,7 @@ impl Controllers {
     /// Carries a command out for somebody who is no controller of this endpoint.
     ///
     /// # Errors
-    /// See [`Control::execute`].
+    /// See [`Control::execute`](super::Control::execute).
     pub fn execute(
         &mut self,
         now: Instant,
@@ -134,7 +134,7 @@ impl Controllers {
     /// Looks something up for somebody who is no controller of this endpoint.
     ///
     /// # Errors
-    /// See [`Control::query`].
+    /// See [`Control::query`](super::Control::query).
     pub fn query(&mut self, endpoint: &mut Endpoint, query: &Query) -> Result<Answer, Errno> {
         self.act(endpoint, |control| control.query(query))
     }
