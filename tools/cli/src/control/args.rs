@@ -66,11 +66,13 @@ pub(crate) struct MonitorArgs {
 }
 
 /// Show and change the addresses that the path manager "kernel" uses, as `ip mptcp endpoint` does.
-///
-/// add ADDRESS [dev IF] [id N] [port P] [signal|subflow|backup|fullmesh|laminar]...;
-/// delete id N [ADDRESS]; change {id N|ADDRESS} [backup|nobackup|fullmesh|nofullmesh]...;
-/// show [id N]; flush
 #[derive(Debug, Args)]
+#[command(after_help = "\
+add ADDRESS [dev IF] [id N] [port P] [signal|subflow|backup|fullmesh|laminar]...
+delete id N [ADDRESS]
+change {id N|ADDRESS} [backup|nobackup|fullmesh|nofullmesh]...
+show [id N]
+flush")]
 pub(crate) struct EndpointArgs {
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
@@ -81,9 +83,8 @@ pub(crate) struct EndpointArgs {
 }
 
 /// Show and change how much the path manager "kernel" does, as `ip mptcp limits` does.
-///
-/// show; set [subflow N] [add_addr_accepted N]
 #[derive(Debug, Args)]
+#[command(after_help = "show\nset [subflow N] [add_addr_accepted N]")]
 pub(crate) struct LimitsArgs {
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
