@@ -12,7 +12,13 @@ use std::process::Command;
 /// What is listed.
 const PACKAGE: &str = "umptcp";
 
+/// Set for the run of this program that stands for rustdoc.
+const AS_RUSTDOC: &str = "UMPTCP_PUBLIC_API_AS_RUSTDOC";
+
 fn main() -> Result<()> {
+    if std::env::var_os(AS_RUSTDOC).is_some() {
+        return as_rustdoc();
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("the tests are in a folder of the workspace")?;
@@ -32,22 +38,34 @@ fn main() -> Result<()> {
 
 /// Has rustdoc describe the crate; where its description is.
 fn rustdoc_json(root: &Path) -> Result<PathBuf> {
-    let target = root.join("target/public-api");
+    // Where everything it rests on is built already.
+    let target = root.join("target");
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root)
         .args(["rustdoc", "--quiet", "--package", PACKAGE, "--lib"])
-        // A folder of its own: the flags would have everything else built again.
         .arg("--target-dir")
         .arg(&target)
         .args(["--", "-Zunstable-options", "--output-format", "json"])
-        // The format is unstable, so that a stable rustdoc has to be told that this is meant.
-        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTDOC", std::env::current_exe()?)
+        .env(AS_RUSTDOC, "1")
         .status()
         .context("running cargo rustdoc")?;
     if !status.success() {
         bail!("cargo rustdoc failed");
     }
     Ok(target.join(format!("doc/{}.json", PACKAGE.replace('-', "_"))))
+}
+
+/// The format is unstable, so that a stable rustdoc has to be told that this is meant. Only rustdoc
+/// is: told the same, cargo would build all dependencies anew.
+fn as_rustdoc() -> Result<()> {
+    let status = Command::new("rustdoc")
+        .args(std::env::args_os().skip(1))
+        .env_remove(AS_RUSTDOC)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .status()
+        .context("running rustdoc")?;
+    std::process::exit(status.code().unwrap_or(1));
 }
 
 fn listing(json: &Path) -> Result<String> {
