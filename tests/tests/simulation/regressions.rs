@@ -3,7 +3,7 @@
 use super::*;
 use bytes::Bytes;
 use umptcp_lab::link::Reorder;
-use umptcp_lab::world::{Abort, DropIf, Finish, Pace, Reach, ReadPause};
+use umptcp_lab::world::{Abort, DropIf, Finish, Pace, Reach, ReadPause, StripMptcp};
 use umptcp_stack::wire::packet::{Segment, parse};
 use umptcp_stack::{
     ChecksumStatus, CloseReason, ConnectionProtocol, Instant, ReceivedPacket, Version,
@@ -288,5 +288,42 @@ fn a_data_fin_that_overtakes_the_third_packet() {
         run.complete_within(60)
             .assert_intact()
             .assert_nothing_left();
+    }
+}
+
+/// A path begins to take MPTCP options away while the peer's window is closed and everything has
+/// its DATA_ACK. Probes are answered all the same, but no answer can open the window any more:
+/// nobody may wait for that for ever.
+#[test]
+fn options_stripped_from_the_answers_to_window_probes() {
+    for version in VERSIONS {
+        let mut scenario = scenario("window without DATA_ACK").connections(|config| {
+            config.version = version;
+            config.receive_buffer = 50_000;
+            config.user_timeout = Duration::from_secs(20);
+            config.close_timeout = Duration::from_secs(20);
+        });
+        scenario.paths = paths(1, link());
+        scenario.client.plan.sends = 10_000;
+        let pause = ReadPause {
+            at: 0,
+            length: Duration::from_secs(8),
+        };
+        scenario.client.plan.read_pauses = vec![pause];
+        let mut run = Run::of(scenario);
+        let wire = run.pair.wires[0];
+        run.world().at(at(5000), move |world| {
+            let strip = StripMptcp {
+                on_syn: false,
+                after_syn: true,
+            };
+            world.set_middlebox(wire, 0, strip);
+        });
+        run.complete_within(300).assert_nothing_left();
+        assert!(run.client().progress().received < run.scenario.server.plan.sends);
+        for session in [run.client(), run.server()] {
+            let closed = session.closed().expect("it has ended");
+            assert_ne!(closed, CloseReason::Finished);
+        }
     }
 }

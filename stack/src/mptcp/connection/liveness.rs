@@ -52,8 +52,9 @@ impl Connection {
         subflow.tcb.set_keepalive(now, subflow.options.keepalive);
     }
 
-    /// A segment that counts shows that the path works.
-    pub(super) fn note_sign_of_life(&mut self, now: Instant, index: usize) {
+    /// A segment that counts shows that the path works; one with a DATA_ACK, or on plain TCP any,
+    /// that the connection does.
+    pub(super) fn note_sign_of_life(&mut self, now: Instant, index: usize, data_ack: bool) {
         if self.subflows[index].health != PathHealth::Working {
             let event = if self.subflows[index].tcb.is_all_acknowledged() {
                 PathEvent::HeardIdle
@@ -62,9 +63,15 @@ impl Connection {
             };
             self.path_event(now, index, event);
         }
+        // RFC 9293 §3.8.6.1 bears a closed window as long as probes are acknowledged. The window of
+        // an MPTCP connection moves with the DATA_ACK only (RFC 6824 §3.3.4): what comes without
+        // one could never open it.
+        let acknowledges = data_ack || self.sending_session().is_none();
         let subflow = &mut self.subflows[index];
         subflow.unanswered_probes = 0;
-        subflow.probed_since = None;
+        if acknowledges {
+            subflow.probed_since = None;
+        }
         if subflow.tcb.snd_wnd == 0 && subflow.tcb.waiting_since.is_some() {
             // RFC 9293 §3.8.6.1, RFC 6429: a peer that answers with a closed window is borne for
             // ever. It may have shrunk the window over what is in flight.

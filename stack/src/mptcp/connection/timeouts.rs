@@ -13,6 +13,7 @@ use crate::mptcp::reasons::{FallbackReason, SubflowCloseReason};
 use crate::mptcp::subflow::{Role, Subflow};
 use crate::tcp::expiry::Expired;
 use crate::tcp::state::TcpState;
+use crate::wire::mptcp_option::ResetReason;
 
 /// A connection whose SYN/ACK goes unanswered this often is given up: nobody here waits for it. Six at doubling intervals wait
 /// 63 seconds. For our own SYN `ConnectionConfig::connect_timeout` counts (RFC 9293 §3.8.3).
@@ -315,7 +316,8 @@ impl Connection {
     /// counted on while there is another.
     ///
     /// As long as it does answer, the peer may keep the window closed (RFC 9293 §3.8.6.1); if it
-    /// does not for the user timeout, it is gone.
+    /// does not for the user timeout, it is gone. If it does without a DATA_ACK for as long, its
+    /// path takes away what would open the window.
     fn probe_subflows(&mut self, now: Instant) {
         for index in 0..self.subflows.len() {
             if !self.subflows[index].is_probe_target() {
@@ -325,7 +327,13 @@ impl Connection {
             let subflow = &mut self.subflows[index];
             let since = *subflow.probed_since.get_or_insert(now);
             if now.saturating_duration_since(since) >= self.config.user_timeout {
-                self.peer_is_gone(now, index);
+                if subflow.unanswered_probes > 0 {
+                    self.peer_is_gone(now, index);
+                } else {
+                    // Options that get lost once MPTCP has worked are a failure of the path
+                    // (RFC 6824 §3.6, RFC 8684 §3.7).
+                    self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
+                }
                 continue;
             }
             subflow.tcb.probe = true;

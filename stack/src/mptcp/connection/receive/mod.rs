@@ -118,7 +118,11 @@ impl Connection {
                 return Answer::None;
             }
         }
-        self.note_sign_of_life(now, index);
+        let data_ack = segment
+            .options
+            .dss
+            .is_some_and(|dss| dss.data_ack.is_some());
+        self.note_sign_of_life(now, index, data_ack);
         if arrival.established {
             self.subflow_synchronized(now, index);
             let bare = arrival.text.is_empty() && !arrival.fin;
