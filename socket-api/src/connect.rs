@@ -116,3 +116,17 @@ fn all_failed(mut failures: Vec<(SocketAddr, io::Error)>) -> io::Error {
         .collect();
     error::failed(format!("tried {} and {remote}", others.join(", ")), cause)
 }
+
+/// The future's value, or `TimedOut` if it does not come in time.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    future: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    match tokio::time::timeout(limit, future).await {
+        Ok(result) => result,
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("not connected within {limit:?}"),
+        )),
+    }
+}

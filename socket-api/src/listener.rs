@@ -6,7 +6,6 @@
 use crate::connection::Connection;
 use crate::error::StackError as _;
 use crate::shared::Handle;
-use crate::stack::check_running;
 use crate::stream::MptcpStream;
 use futures::Stream;
 use std::future::poll_fn;
@@ -69,7 +68,7 @@ impl MptcpListener {
 
     fn add(&mut self, local: SocketAddr, config: &ConnectionConfig) -> io::Result<()> {
         let place = self.handle.command(|state, _| {
-            check_running(state)?;
+            state.check_running()?;
             let id = state
                 .endpoint
                 .listen(local, config.clone())

@@ -8,7 +8,6 @@ use crate::connect::{LocalEnd, connect_to_any};
 use crate::listener::MptcpListener;
 use crate::stack::Stack;
 use crate::stream::MptcpStream;
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -322,16 +321,16 @@ fn other_family(address: SocketAddr) -> io::Error {
     )
 }
 
-/// The future's value, or `TimedOut` if it does not come in time.
-pub(crate) async fn within<T>(
-    limit: Duration,
-    future: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
-    match tokio::time::timeout(limit, future).await {
-        Ok(result) => result,
-        Err(_) => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("not connected within {limit:?}"),
-        )),
+impl Stack {
+    /// A socket for IPv4, to be set up before it connects or listens.
+    #[must_use]
+    pub fn socket_v4(&self) -> MptcpSocket {
+        MptcpSocket::new_v4(self)
+    }
+
+    /// A socket for IPv6, to be set up before it connects or listens.
+    #[must_use]
+    pub fn socket_v6(&self) -> MptcpSocket {
+        MptcpSocket::new_v6(self)
     }
 }

@@ -4,7 +4,7 @@ use super::listener::MptcpListener;
 use super::stack::{Runtime, Stack};
 use super::stream::MptcpStream;
 use crate::address::ToAddresses;
-use crate::socket::within;
+use crate::connect::within;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -78,5 +78,19 @@ impl Deref for MptcpSocket {
 impl DerefMut for MptcpSocket {
     fn deref_mut(&mut self) -> &mut crate::MptcpSocket {
         &mut self.socket
+    }
+}
+
+impl Stack {
+    /// A socket for IPv4, to be set up before it connects or listens.
+    #[must_use]
+    pub fn socket_v4(&self) -> MptcpSocket {
+        MptcpSocket::new_v4(self)
+    }
+
+    /// A socket for IPv6, to be set up before it connects or listens.
+    #[must_use]
+    pub fn socket_v6(&self) -> MptcpSocket {
+        MptcpSocket::new_v6(self)
     }
 }

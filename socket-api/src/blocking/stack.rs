@@ -1,7 +1,6 @@
 //! A stack with a thread of its own.
 
 use super::listener::MptcpListener;
-use super::socket::MptcpSocket;
 use super::stream::MptcpStream;
 use super::wait;
 use crate::address::ToAddresses;
@@ -163,18 +162,6 @@ impl Stack {
     ) -> io::Result<MptcpListener> {
         let listener = self.block_on(self.stack.listen_at(locals, config))?;
         Ok(MptcpListener::new(listener))
-    }
-
-    /// A socket for IPv4, to be set up before it connects or listens.
-    #[must_use]
-    pub fn socket_v4(&self) -> MptcpSocket {
-        MptcpSocket::new_v4(self)
-    }
-
-    /// A socket for IPv6, to be set up before it connects or listens.
-    #[must_use]
-    pub fn socket_v6(&self) -> MptcpSocket {
-        MptcpSocket::new_v6(self)
     }
 
     /// As [`Stack::interface_up`](crate::Stack::interface_up).

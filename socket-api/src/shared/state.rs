@@ -302,6 +302,15 @@ impl State {
         connection.watchers.wake(woken);
     }
 
+    /// Fails if the stack has stopped.
+    pub(crate) fn check_running(&self) -> io::Result<()> {
+        if self.stopped {
+            Err(Stopped.into_io())
+        } else {
+            Ok(())
+        }
+    }
+
     /// What an operation that has to wait gives: `Pending`, or an error if nothing will come.
     pub(crate) fn pending<T>(&self) -> Poll<io::Result<T>> {
         if self.stopped {

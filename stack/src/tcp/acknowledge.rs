@@ -6,9 +6,9 @@
 use super::loss;
 use super::observation::{Before, Observation};
 use super::scoreboard::{AckContext, Delivered};
-use super::statistics::Arrived;
 use super::tcb::Tcb;
 use super::timers::Timer;
+use super::traffic::Arrived;
 use crate::base::seq::SeqNum;
 use crate::base::time::Instant;
 use crate::wire::packet::Segment;

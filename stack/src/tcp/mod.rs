@@ -35,6 +35,7 @@ pub mod tcb;
 pub mod time_wait;
 pub mod timers;
 pub mod timestamps;
+pub mod traffic;
 pub mod transmit;
 
 #[cfg(test)]
