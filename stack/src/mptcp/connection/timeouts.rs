@@ -329,10 +329,14 @@ impl Connection {
             if now.saturating_duration_since(since) >= self.config.user_timeout {
                 if subflow.unanswered_probes > 0 {
                     self.peer_is_gone(now, index);
-                } else {
+                } else if others {
                     // Options that get lost once MPTCP has worked are a failure of the path
                     // (RFC 6824 §3.6, RFC 8684 §3.7).
                     self.reset_subflow(now, index, ResetReason::MiddleboxInterference);
+                } else {
+                    // As in `data_timed_out`: the subflow is alive, the connection is not.
+                    self.abort(now, CloseReason::TimedOut);
+                    return;
                 }
                 continue;
             }
