@@ -38,7 +38,7 @@ impl Stack {
     /// Changes a setting by the name that Linux has for it: for new sockets, or for the whole stack.
     ///
     /// # Errors
-    /// As for [`Net::set_sysctl`], by their numbers; `NetworkDown` if the stack has stopped.
+    /// As for [`Net::set_sysctl`](crate::bsd::Net::set_sysctl), by their numbers; `NetworkDown` if the stack has stopped.
     pub fn set_sysctl(&self, name: &str, value: &str) -> io::Result<()> {
         Ok(self.with_net(|net| net.set_sysctl(name, value))?)
     }
