@@ -327,3 +327,30 @@ fn options_stripped_from_the_answers_to_window_probes() {
         }
     }
 }
+
+/// A fallback that finds everything acknowledged on the subflow makes room in the send buffer: a
+/// writer that waits for room has to hear of that, as nothing else will tell it.
+#[test]
+fn a_writer_that_waits_when_options_are_taken_off() {
+    for version in VERSIONS {
+        let mut scenario = scenario("room by fallback").connections(|config| {
+            config.version = version;
+            config.send_buffer = 1000;
+            // Less than a segment, so that there is no room by which it would be noticed.
+            config.receive_buffer = 1200;
+        });
+        scenario.paths = paths(1, link());
+        scenario.client.plan.sends = 20_000;
+        scenario.server.plan.sends = 0;
+        let mut run = Run::of(scenario);
+        let wire = run.pair.wires[0];
+        let strip = StripMptcp {
+            on_syn: false,
+            after_syn: true,
+        };
+        run.world().set_middlebox(wire, 1, strip);
+        run.complete_within(120)
+            .assert_intact()
+            .assert_nothing_left();
+    }
+}

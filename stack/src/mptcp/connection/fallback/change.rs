@@ -71,7 +71,10 @@ impl Connection {
         self.data_recovery = None;
         // As an interface that was down for a while has left them.
         self.send.forget_reinjections();
-        self.acknowledge_by_subflow();
+        if self.acknowledge_by_subflow() {
+            // Also for a writer that waits: no later acknowledgment has anything new to tell.
+            self.data_progress(now);
+        }
         if self.send.fin() == DataFin::Sent {
             // The DATA_FIN is on its way to a peer that does not look at it.
             self.close_one_subflow(0, SubflowCloseReason::ConnectionEnded);
@@ -196,10 +199,10 @@ impl Connection {
     }
 
     /// Without DATA_ACKs the subflow's acknowledgments free data and open the window.
-    pub(in crate::mptcp::connection) fn acknowledge_by_subflow(&mut self) {
+    pub(in crate::mptcp::connection) fn acknowledge_by_subflow(&mut self) -> bool {
         let tcb = &self.subflows[0].tcb;
         self.send
-            .acknowledge_offset(tcb.bytes_acked, u64::from(tcb.snd_wnd));
+            .acknowledge_offset(tcb.bytes_acked, u64::from(tcb.snd_wnd))
     }
 
     /// The segment that announced the fallback is acknowledged: no more options.

@@ -267,7 +267,7 @@ impl Connection {
     }
 
     /// A DATA_ACK (or, on plain TCP, an ACK) brought something new.
-    fn data_progress(&mut self, now: Instant) {
+    pub(in crate::mptcp::connection) fn data_progress(&mut self, now: Instant) {
         self.data_backoff = 0;
         self.data_waiting_since = None;
         self.deadlines.data_retransmit = None;
