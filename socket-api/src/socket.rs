@@ -6,6 +6,7 @@
 use crate::address::{ToAddresses, resolve};
 use crate::connect::{LocalEnd, connect_to_any};
 use crate::listener::MptcpListener;
+use crate::shared::State;
 use crate::stack::Stack;
 use crate::stream::MptcpStream;
 use std::io;
@@ -101,7 +102,8 @@ impl MptcpSocket {
     }
 
     /// Connects from an address of this interface, or listens at its addresses. Further subflows
-    /// use whatever interfaces there are.
+    /// never leave it either, unless `allowed_local` of [`Self::config_mut`] says which local
+    /// addresses may be used.
     pub fn bind_interface(&mut self, interface: InterfaceId) {
         self.local.interface = Some(interface);
     }
@@ -128,8 +130,19 @@ impl MptcpSocket {
             return Err(other_family(first));
         }
         let handle = self.stack.handle();
-        let connection = connect_to_any(handle, self.local, remotes, &self.config).await?;
+        let config = self.starting_config();
+        let connection = connect_to_any(handle, self.local, remotes, &config).await?;
         Ok(MptcpStream::new(connection))
+    }
+
+    /// What connections start with: bound to an interface, they never leave it.
+    fn starting_config(&self) -> ConnectionConfig {
+        let mut config = self.config.clone();
+        if let (Some(interface), None) = (self.local.interface, &config.allowed_local) {
+            let addresses = |state: &State| state.endpoint.addresses_of(interface);
+            config.allowed_local = Some(self.stack.handle().look(addresses));
+        }
+        config
     }
 
     /// Listens where the socket is bound; not bound, at every address and a port that the stack
@@ -140,7 +153,8 @@ impl MptcpSocket {
     /// `NotConnected` if the stack has stopped.
     pub fn listen(self, backlog: usize) -> io::Result<MptcpListener> {
         let locals = self.listening_addresses()?;
-        let listener = MptcpListener::new(self.stack.handle(), &locals, &self.config)?;
+        let config = self.starting_config();
+        let listener = MptcpListener::new(self.stack.handle(), &locals, &config)?;
         listener.set_backlog(backlog);
         Ok(listener)
     }

@@ -202,6 +202,23 @@ async fn local_addresses_are_allowed_announced_and_withdrawn() {
 }
 
 #[tokio::test]
+async fn what_is_bound_to_an_interface_never_leaves_it() {
+    let hosts = Hosts::start(2);
+    let listener = hosts.listen();
+    let mut socket = hosts.client.socket_v4();
+    socket.bind_interface(hosts.client.interfaces()[0]);
+    let connecting = socket.connect(hosts.address());
+    let (client, server) = soon(async { tokio::join!(connecting, listener.accept()) }).await;
+    let (mut client, mut server) = (client.unwrap(), server.unwrap().0);
+    exchange(&mut client, &mut server).await;
+    let control = client.control();
+    let allowed = control.allowed_local().unwrap();
+    assert_eq!(allowed, Some(vec![client_address(0)]));
+    let refused = control.open_subflow(over(1)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+}
+
+#[tokio::test]
 async fn a_slow_listener_learns_what_it_missed_and_goes_on() {
     let hosts = Hosts::start(2);
     let (client, _server) = connected(&hosts).await;
