@@ -2,10 +2,11 @@
 
 use super::testing::{Pair, SERVER};
 use super::{
-    Errno, Family, HowToShutDown, IPPROTO_MPTCP, Protocol, Readiness, ReceiveFlags, SendFlags,
-    SockAddr, Socket, SocketState, System,
+    Errno, Family, HowToShutDown, IPPROTO_MPTCP, NoMemory, Protocol, Readiness, ReceiveFlags,
+    SendFlags, SockAddr, Socket, SocketState, System,
 };
 use std::net::SocketAddr;
+use std::time::Duration;
 
 fn at(text: &str) -> SockAddr {
     SockAddr::plain(text.parse().expect("an address"))
@@ -221,4 +222,37 @@ fn a_reset_is_told_once() {
     assert_eq!(client.receive(&mut pair.net(0), &mut buffer, NONE), Ok(0));
     let broken = client.send(&mut pair.net(0), b"more", SendFlags::default());
     assert_eq!(broken, Err(Errno::EPIPE));
+}
+
+/// What is less than a segment waits for more while it is announced, and goes when it is not.
+#[test]
+fn more_is_waited_for_under_a_cork() {
+    let mut pair = Pair::new();
+    let [mut client, server, _listener] = pair.connected();
+    let more = SendFlags {
+        more: true,
+        ..SendFlags::default()
+    };
+    assert_eq!(client.send(&mut pair.net(0), b"first", more), Ok(5));
+    pair.run_for(Duration::from_millis(20));
+    assert_eq!(server.bytes_to_read(&pair.net(1)), Ok(0));
+    let rest = client.send(&mut pair.net(0), b" rest", SendFlags::default());
+    assert_eq!(rest, Ok(5));
+    pair.run_for(Duration::from_millis(20));
+    assert_eq!(server.bytes_to_read(&pair.net(1)), Ok(10));
+
+    let set = |socket: &mut Socket, pair: &mut Pair, on: i32| {
+        let value = on.to_ne_bytes();
+        let (level, name) = (libc::IPPROTO_TCP, libc::TCP_CORK);
+        let result = socket.setsockopt(&mut pair.net(0), level, name, &value, &mut NoMemory);
+        assert_eq!(result, Ok(()));
+    };
+    set(&mut client, &mut pair, 1);
+    let corked = client.send(&mut pair.net(0), b"cork", SendFlags::default());
+    assert_eq!(corked, Ok(4));
+    pair.run_for(Duration::from_millis(20));
+    assert_eq!(server.bytes_to_read(&pair.net(1)), Ok(10));
+    set(&mut client, &mut pair, 0);
+    pair.run_for(Duration::from_millis(20));
+    assert_eq!(server.bytes_to_read(&pair.net(1)), Ok(14));
 }

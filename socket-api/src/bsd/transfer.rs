@@ -177,8 +177,7 @@ impl Socket {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
-        let corked = flags.more || self.options.cork;
-        net.endpoint.set_cork(net.now, id, corked);
+        self.hold_back(net, id, flags.more || self.options.cork);
         match net.endpoint.write(net.now, id, data) {
             Err(WriteError::Closed(_)) if self.end_told => Err(Errno::EPIPE),
             Err(error) => {
@@ -186,6 +185,14 @@ impl Socket {
                 Err(error.to_errno())
             }
             Ok(written) => Ok(written),
+        }
+    }
+
+    /// Lets the connection hold small segments back or send them, if it does not already.
+    pub(super) fn hold_back(&mut self, net: &mut Net<'_>, id: ConnectionId, corked: bool) {
+        if self.corked != corked {
+            self.corked = corked;
+            net.endpoint.set_cork(net.now, id, corked);
         }
     }
 

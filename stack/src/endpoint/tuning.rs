@@ -76,6 +76,23 @@ impl Endpoint {
         });
     }
 
+    /// Changes how long acknowledgments of all subflows, now and in future, may wait for data to go
+    /// with: see [`ConnectionConfig::delayed_ack`]. A connection that does not exist is ignored.
+    pub fn set_delayed_ack(&mut self, now: Instant, connection: ConnectionId, delay: Duration) {
+        self.change(now, connection, |connection| {
+            connection.set_delayed_ack(delay);
+        });
+    }
+
+    /// Changes how long the peer may take to end its part: see
+    /// [`ConnectionConfig::fin_timeout`]. A time that runs already is not changed. A connection that
+    /// does not exist is ignored.
+    pub fn set_fin_timeout(&mut self, now: Instant, connection: ConnectionId, timeout: Duration) {
+        self.change(now, connection, |connection| {
+            connection.set_fin_timeout(timeout);
+        });
+    }
+
     /// Changes what becomes of undelivered data when the connection is released: see
     /// [`ConnectionConfig::linger`](crate::ConnectionConfig::linger). A connection that does not
     /// exist is ignored.

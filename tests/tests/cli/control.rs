@@ -4,6 +4,8 @@ use crate::{run, text, umptcp};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use umptcp::control_socket::ControlServer;
 use umptcp::{
     ConnectionConfig, MemoryDevice, MptcpListener, MptcpStream, PathManagerKind, Stack, SubflowId,
 };
-use umptcp_tests::privilege::current_test;
+use umptcp_tests::privilege::{cannot_run, current_test};
 
 const PORT: u16 = 4000;
 
@@ -381,4 +383,39 @@ fn bad_use_and_a_stack_that_is_not_there() {
     assert_eq!(listening, PORT);
     drop(ruled);
     assert!(monitor.child.wait().expect("it ends").success());
+}
+
+/// Whatever the file system says: here somebody has opened the file to everybody.
+#[test]
+fn another_user_is_turned_away() {
+    /// Nobody in particular.
+    const NOBODY: u32 = 65534;
+
+    let ruled = Ruled::new();
+    let socket = ruled.socket();
+    let open_to_all = |path: &str, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("ours");
+    };
+    open_to_all(ruled.folder.to_str().expect("UTF-8"), 0o755);
+    // Where nobody can run it: the folder of the build may be closed to others.
+    let program = ruled.folder.join("umptcp");
+    std::fs::copy(umptcp(), &program).expect("a copy");
+    let ask = || {
+        let mut command = Command::new(&program);
+        command.args(["ss", "--socket", &socket]).uid(NOBODY);
+        command.output()
+    };
+    let closed = match ask() {
+        Ok(output) => output,
+        Err(error) => return cannot_run(&current_test(), &format!("another user: {error}")),
+    };
+    assert_eq!(closed.status.code(), Some(1));
+    open_to_all(&socket, 0o666);
+    let turned_away = ask().expect("it runs");
+    assert_eq!(turned_away.status.code(), Some(1));
+    let said = text(&turned_away.stderr);
+    assert!(said.contains("belongs to another user"), "{said}");
+    assert_eq!(text(&turned_away.stdout), "");
+    // Its own user is served all the same.
+    ruled.ask(&["ss"]);
 }

@@ -22,8 +22,7 @@ pub struct KeptOptions {
     pub(in crate::bsd) port_range: (u16, u16),
     /// `SO_BINDTODEVICE`, `SO_BINDTOIFINDEX`.
     pub(in crate::bsd) interface: Option<InterfaceId>,
-    /// `SO_KEEPALIVE`; its times stay when it is switched off.
-    pub(in crate::bsd) keepalive: bool,
+    /// `TCP_KEEPIDLE` and its companions, for when `SO_KEEPALIVE` is switched on.
     pub(in crate::bsd) keepalive_times: umptcp_stack::Keepalive,
     /// `SO_RCVLOWAT` as it was asked for.
     pub(in crate::bsd) receive_low_water: usize,
@@ -31,8 +30,6 @@ pub struct KeptOptions {
     pub receive_timeout: Option<Duration>,
     /// `SO_SNDTIMEO`, for whoever waits.
     pub send_timeout: Option<Duration>,
-    /// `TCP_USER_TIMEOUT` was set.
-    pub(in crate::bsd) user_timeout_set: bool,
     pub(in crate::bsd) cork: bool,
     /// `TCP_NOTSENT_LOWAT`.
     pub(in crate::bsd) notsent_low_water: u32,
@@ -64,12 +61,10 @@ impl Default for KeptOptions {
             bind_without_port: false,
             port_range: (0, 0),
             interface: None,
-            keepalive: false,
             keepalive_times: umptcp_stack::Keepalive::default(),
             receive_low_water: 1,
             receive_timeout: None,
             send_timeout: None,
-            user_timeout_set: false,
             cork: false,
             notsent_low_water: 0,
             inq: false,

@@ -110,7 +110,7 @@ impl Socket {
             libc::SO_ERROR => self.take_error(net).map_or(0, |error| error as i32),
             libc::SO_REUSEADDR => i32::from(self.options.reuse_address),
             libc::SO_REUSEPORT => i32::from(self.options.reuse_port),
-            libc::SO_KEEPALIVE => i32::from(self.options.keepalive),
+            libc::SO_KEEPALIVE => i32::from(self.config.subflow.keepalive.is_some()),
             libc::SO_SNDBUF => int_of(self.config.send_buffer),
             libc::SO_RCVBUF => int_of(self.config.receive_buffer),
             libc::SO_RCVLOWAT => int_of(self.options.receive_low_water),
@@ -159,8 +159,7 @@ impl Socket {
                 self.options.reuse_port = read_bool(value)?;
             }
             libc::SO_KEEPALIVE => {
-                self.options.keepalive = read_bool(value)?;
-                self.apply_keepalive(net);
+                self.switch_keepalive(net, read_bool(value)?);
             }
             libc::SO_LINGER => self.set_linger(net, value)?,
             libc::SO_SNDBUF | libc::SO_SNDBUFFORCE => {

@@ -5,7 +5,7 @@
 
 use super::value::int_of;
 use crate::bsd::{Net, Socket};
-use umptcp_stack::{SubflowChange, SubflowInfo, TcpState};
+use umptcp_stack::{Keepalive, SubflowChange, SubflowInfo, TcpState};
 
 /// RFC 9293 §3.7.1: what a peer that has said nothing is sent, and Linux gives before a connection.
 const DEFAULT_MSS: i32 = 536;
@@ -20,10 +20,22 @@ impl Socket {
         }
     }
 
-    pub(super) fn apply_keepalive(&mut self, net: &mut Net<'_>) {
-        let times = self.options.keepalive_times;
-        let keepalive = self.options.keepalive.then_some(times);
-        self.change_subflows(net, SubflowChange::Keepalive(keepalive));
+    /// The times of keepalive probes, whether or not any are sent.
+    pub(super) fn keepalive_times(&self) -> Keepalive {
+        let switched_on = self.config.subflow.keepalive;
+        switched_on.unwrap_or(self.options.keepalive_times)
+    }
+
+    pub(super) fn switch_keepalive(&mut self, net: &mut Net<'_>, on: bool) {
+        let times = self.keepalive_times();
+        self.options.keepalive_times = times;
+        self.change_subflows(net, SubflowChange::Keepalive(on.then_some(times)));
+    }
+
+    pub(super) fn set_keepalive_times(&mut self, net: &mut Net<'_>, times: Keepalive) {
+        let on = self.config.subflow.keepalive.is_some();
+        self.options.keepalive_times = times;
+        self.change_subflows(net, SubflowChange::Keepalive(on.then_some(times)));
     }
 
     pub(super) fn apply_buffers(&mut self, net: &mut Net<'_>) {
@@ -39,11 +51,15 @@ impl Socket {
         let Some(id) = self.connection() else {
             return;
         };
-        if self.options.cork {
-            net.endpoint.set_cork(net.now, id, true);
-        }
+        self.corked = false;
+        self.hold_back(net, id, self.options.cork);
         net.endpoint.set_nodelay(net.now, id, self.config.nodelay);
         net.endpoint.set_linger(net.now, id, self.config.linger);
+        let config = &self.config;
+        net.endpoint
+            .set_delayed_ack(net.now, id, config.delayed_ack);
+        net.endpoint
+            .set_fin_timeout(net.now, id, config.fin_timeout);
         self.apply_buffers(net);
         let wanted = self.config.subflow;
         for change in [

@@ -6,7 +6,7 @@ use super::value::{
 };
 use crate::bsd::{Errno, Net, Protocol, Socket};
 use std::time::Duration;
-use umptcp_stack::{CongestionAlgorithm, SubflowChange};
+use umptcp_stack::{CongestionAlgorithm, Keepalive, SubflowChange};
 
 /// `TCP_CA_NAME_MAX`: bytes of a congestion control's name.
 const CONGESTION_NAME_LEN: usize = 16;
@@ -48,7 +48,7 @@ impl Socket {
         if let Some(len) = self.get_linux_tcp(net, name, value) {
             return Ok(len);
         }
-        let times = self.options.keepalive_times;
+        let times = self.keepalive_times();
         let number = match name {
             libc::TCP_NODELAY => i32::from(self.config.nodelay),
             libc::TCP_CORK => i32::from(self.options.cork),
@@ -56,7 +56,7 @@ impl Socket {
             libc::TCP_KEEPINTVL => int_of(times.interval.as_secs()),
             libc::TCP_KEEPCNT => int_of(times.probes),
             libc::TCP_MAXSEG => self.segment_size(net),
-            libc::TCP_SYNCNT => int_of(self.config.syn_tries_with_mptcp),
+            libc::TCP_SYNCNT => int_of(self.syn_repetitions()),
             libc::TCP_LINGER2 => int_of(self.config.fin_timeout.as_secs()),
             libc::TCP_QUICKACK => i32::from(self.config.delayed_ack.is_zero()),
             libc::TCP_DEFER_ACCEPT => self.remembered(libc::IPPROTO_TCP, name),
@@ -64,7 +64,7 @@ impl Socket {
                 i32::from_ne_bytes(self.options.notsent_low_water.to_ne_bytes())
             }
             libc::TCP_INQ => i32::from(self.options.inq),
-            libc::TCP_USER_TIMEOUT => self.get_user_timeout(),
+            libc::TCP_USER_TIMEOUT => self.get_user_timeout(net),
             // What cannot be switched on is off.
             libc::TCP_FASTOPEN | libc::TCP_FASTOPEN_CONNECT | libc::TCP_FASTOPEN_NO_COOKIE => 0,
             libc::TCP_CONGESTION => {
@@ -91,16 +91,19 @@ impl Socket {
             libc::TCP_CORK => self.set_cork(net, read_bool(value)?),
             // linux/tcp.h: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT.
             libc::TCP_KEEPIDLE => {
-                self.options.keepalive_times.idle = seconds(read_within(value, 1..=32767)?);
-                self.apply_keepalive(net);
+                let idle = seconds(read_within(value, 1..=32767)?);
+                let times = self.keepalive_times();
+                self.set_keepalive_times(net, Keepalive { idle, ..times });
             }
             libc::TCP_KEEPINTVL => {
-                self.options.keepalive_times.interval = seconds(read_within(value, 1..=32767)?);
-                self.apply_keepalive(net);
+                let interval = seconds(read_within(value, 1..=32767)?);
+                let times = self.keepalive_times();
+                self.set_keepalive_times(net, Keepalive { interval, ..times });
             }
             libc::TCP_KEEPCNT => {
-                self.options.keepalive_times.probes = read_within(value, 1..=127)?;
-                self.apply_keepalive(net);
+                let probes = read_within(value, 1..=127)?;
+                let times = self.keepalive_times();
+                self.set_keepalive_times(net, Keepalive { probes, ..times });
             }
             libc::TCP_MAXSEG => {
                 // linux/tcp.h: TCP_MIN_MSS and MAX_TCP_WINDOW; 0 stands for no limit.
@@ -112,16 +115,17 @@ impl Socket {
                 self.change_subflows(net, SubflowChange::MssClamp(clamp));
             }
             libc::TCP_SYNCNT => {
-                self.config.syn_tries_with_mptcp = read_within(value, 1..=127)?;
+                let repetitions = read_within(value, 1..=127)?;
+                self.config.connect_timeout = self.time_for_syns(repetitions);
             }
             libc::TCP_LINGER2 => {
                 let time = u64::try_from(read_int(value)?).unwrap_or(0);
-                self.config.fin_timeout = Duration::from_secs(time);
+                self.set_fin_timeout(net, Duration::from_secs(time));
             }
             libc::TCP_QUICKACK => {
                 let usual = net.system.defaults.delayed_ack;
                 let at_once = read_bool(value)?;
-                self.config.delayed_ack = if at_once { Duration::ZERO } else { usual };
+                self.set_delayed_ack(net, if at_once { Duration::ZERO } else { usual });
             }
             // Accepted and without effect: a connection is given out once it is established.
             libc::TCP_DEFER_ACCEPT => self.remember(libc::IPPROTO_TCP, name, value)?,
@@ -159,22 +163,51 @@ impl Socket {
     fn set_cork(&mut self, net: &mut Net<'_>, cork: bool) {
         self.options.cork = cork;
         if let Some(id) = self.connection() {
-            net.endpoint.set_cork(net.now, id, cork);
+            self.hold_back(net, id, cork);
         }
     }
 
+    fn set_delayed_ack(&mut self, net: &mut Net<'_>, delay: Duration) {
+        self.config.delayed_ack = delay;
+        if let Some(id) = self.connection() {
+            net.endpoint.set_delayed_ack(net.now, id, delay);
+        }
+    }
+
+    fn set_fin_timeout(&mut self, net: &mut Net<'_>, timeout: Duration) {
+        self.config.fin_timeout = timeout;
+        if let Some(id) = self.connection() {
+            net.endpoint.set_fin_timeout(net.now, id, timeout);
+        }
+    }
+
+    /// How long an attempt to connect lasts that repeats its SYN so often: each wait is twice the
+    /// one before (RFC 6298 §5.5).
+    fn time_for_syns(&self, repetitions: u32) -> Duration {
+        let waits = 1_u32
+            .checked_shl(repetitions + 1)
+            .map_or(u32::MAX, |doubled| doubled - 1);
+        self.config.initial_rto.saturating_mul(waits)
+    }
+
+    /// The other way round.
+    fn syn_repetitions(&self) -> u32 {
+        let lasts =
+            |repetitions: &u32| self.time_for_syns(*repetitions) >= self.config.connect_timeout;
+        (0..127).find(lasts).unwrap_or(127)
+    }
+
     /// Milliseconds; 0 stands for the default.
-    fn get_user_timeout(&self) -> i32 {
-        if self.options.user_timeout_set {
-            int_of(self.config.user_timeout.as_millis())
-        } else {
+    fn get_user_timeout(&self, net: &Net<'_>) -> i32 {
+        if self.config.user_timeout == net.system.defaults.user_timeout {
             0
+        } else {
+            int_of(self.config.user_timeout.as_millis())
         }
     }
 
     fn set_user_timeout(&mut self, net: &mut Net<'_>, millis: i32) -> Result<(), Errno> {
         let millis = u64::try_from(millis).map_err(|_| Errno::EINVAL)?;
-        self.options.user_timeout_set = millis != 0;
         self.config.user_timeout = match millis {
             0 => net.system.defaults.user_timeout,
             millis => Duration::from_millis(millis),

@@ -117,6 +117,8 @@ pub struct Socket {
     /// The error that ended the connection was told.
     pub(super) end_told: bool,
     pub(super) read_shut: bool,
+    /// The connection holds small segments back, for `TCP_CORK` or `MSG_MORE`.
+    pub(super) corked: bool,
     /// What the option families remember.
     pub(super) families: FamilyState,
     /// The addresses of the initial subflow, which stay when it is gone.
@@ -171,6 +173,7 @@ impl Socket {
             error: None,
             end_told: false,
             read_shut: false,
+            corked: false,
             families: FamilyState::default(),
             names: None,
         }

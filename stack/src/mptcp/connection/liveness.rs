@@ -16,6 +16,19 @@ impl Connection {
         self.config.nodelay = nodelay;
     }
 
+    /// Changes how long an acknowledgment may wait for data to go with.
+    pub fn set_delayed_ack(&mut self, delay: Duration) {
+        self.config.delayed_ack = delay;
+        for subflow in &mut self.subflows {
+            subflow.tcb.config.delayed_ack = delay;
+        }
+    }
+
+    /// Changes how long the peer may take to end its part.
+    pub fn set_fin_timeout(&mut self, timeout: Duration) {
+        self.config.fin_timeout = timeout;
+    }
+
     /// Changes how long the connection and its subflows bear silence (RFC 5482). What waits at this
     /// moment is judged by the new time when its timer next expires.
     pub fn set_user_timeout(&mut self, user_timeout: Duration) {

@@ -326,3 +326,53 @@ fn what_linux_refuses_and_the_stack_can_do_depends_on_the_profile() {
         assert_eq!(linux.get_int(SOCKET, rate), Ok(-1), "no cap");
     }
 }
+
+/// They are for connections that are there, too.
+#[test]
+fn options_of_waiting_reach_a_live_connection() {
+    let mut scene = of(OptionProfile::Full, Stage::Connected);
+    for (name, value) in [
+        (libc::TCP_QUICKACK, 1),
+        (libc::TCP_LINGER2, 7),
+        (libc::TCP_USER_TIMEOUT, 5000),
+    ] {
+        assert_eq!(scene.set_int(TCP, name, value), Ok(()));
+    }
+    let id = scene.socket.connection().expect("a connection");
+    let config = scene.pair.net(0).endpoint.connection_config(id).cloned();
+    let config = config.expect("its settings");
+    assert_eq!(config.delayed_ack, Duration::ZERO);
+    assert_eq!(config.fin_timeout, Duration::from_secs(7));
+    assert_eq!(config.user_timeout, Duration::from_secs(5));
+    let subflows = scene.pair.net(0).endpoint.subflows(id);
+    assert!(
+        subflows
+            .iter()
+            .all(|subflow| subflow.tcp.delayed_ack.is_zero())
+    );
+    assert_eq!(scene.set_int(TCP, libc::TCP_QUICKACK, 0), Ok(()));
+    let subflows = scene.pair.net(0).endpoint.subflows(id);
+    assert!(
+        subflows
+            .iter()
+            .all(|subflow| !subflow.tcp.delayed_ack.is_zero())
+    );
+}
+
+/// A connection is given up after so many SYNs that were repeated in vain.
+#[test]
+fn syns_are_repeated_as_often_as_was_asked_for() {
+    let mut scene = of(OptionProfile::Full, Stage::New);
+    assert_eq!(scene.set_int(TCP, libc::TCP_SYNCNT, 3), Ok(()));
+    assert_eq!(scene.get_int(TCP, libc::TCP_SYNCNT), Ok(3));
+    scene.pair.cut = [true; 2];
+    let nobody = crate::bsd::SockAddr::plain(super::server_of(Family::V6));
+    let begun = scene.socket.connect(&mut scene.pair.net(0), nobody);
+    assert_eq!(begun, Err(Errno::EINPROGRESS));
+    // 1 + 2 + 4 + 8 seconds.
+    scene.pair.run_for(Duration::from_secs(14));
+    assert_eq!(scene.socket.connecting(&mut scene.pair.net(0)), None);
+    scene.pair.run_for(Duration::from_secs(3));
+    let given_up = scene.socket.connecting(&mut scene.pair.net(0));
+    assert_eq!(given_up, Some(Err(Errno::ETIMEDOUT)));
+}
